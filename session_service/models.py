@@ -1,9 +1,9 @@
 """What travels between the storeys: frozen records, no behaviour of their own."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +46,93 @@ class ReplyEngine(Protocol):
     def reply(self, prompt: Prompt) -> str: ...
 
     def stream(self, prompt: Prompt) -> Iterator[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who calls: `id` is the token's subject, `name` what to call them."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change of membership that a message carries; true once that message is committed."""
+
+    kind: Literal["add", "remove"]
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message before it has a place in its log.
+
+    `key` makes the sending repeatable: one log holds one message for a sender and a key.
+    `content` are the dialect's own fields. `silent` messages (the service's own) count for
+    nobody; one directed `to` a member counts for that member alone.
+    """
+
+    sender: str
+    key: str
+    content: Mapping[str, Any]
+    to: str | None = None
+    silent: bool = False
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Draft):
+    """A message at its place: `seq` is dense within the log, `created_at` (ms) increases."""
+
+    id: str = ""
+    seq: int = 0
+    created_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """What a log's head says: everything up to `seq` is committed, the rest is not there yet.
+
+    `at` is the time (ms) of the last committed message, `total` how many count. `seen[u]`
+    is how many of those the member u has seen or sent, `read[u]` the seq up to which u read.
+    """
+
+    id: str
+    seq: int = 0
+    at: int = 0
+    total: int = 0
+    members: tuple[str, ...] = ()
+    seen: Mapping[str, int] = field(default_factory=dict)
+    read: Mapping[str, int] = field(default_factory=dict)
+
+    def unread(self, member: str) -> int:
+        return self.total - self.seen[member]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The difference that committing a run of entries makes.
+
+    `total` and `seen` are increments; `joined` holds the new members' first (seen, read);
+    `members` is the list as it is afterwards, `left` who is no longer on it.
+    """
+
+    last: Entry
+    total: int
+    seen: Mapping[str, int]
+    joined: Mapping[str, tuple[int, int]]
+    left: frozenset[str]
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session of the `/sess` dialect and the head of its log of chats; times in ms."""
+
+    id: str
+    user_id: str
+    name: str
+    created_at: int
+    updated_at: int
+    log: LogState

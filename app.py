@@ -1,0 +1,166 @@
+"""The service put together: `app` for gunicorn and flask, `python app.py` for development."""
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+from flask_cors import CORS
+from flask_jwt_extended import JWTManager, create_access_token
+from flask_smorest import Api
+
+import config as settings
+from config import Config
+from session_service import __version__, embedded
+from session_service.core.message_log import MessageLog
+from session_service.core.sessions import Sessions
+from session_service.dialects.authentication import LEEWAY_S, Authentication
+from session_service.dialects.errors import handle_errors
+from session_service.dialects.json import OrjsonProvider
+from session_service.dialects.request_log import configure_logging, log_requests
+from session_service.dialects.service import docs_pages, service_dialect
+from session_service.dialects.sessions import sessions_dialect
+from session_service.replies import load_engine
+from session_service.replies.responder import Responder
+from session_service.store.database import EMBEDDED_OPTIONS, Database
+from session_service.store.sessions import SessionStore
+
+
+def create_app(config: Config, database: Database | None = None) -> Flask:
+    """The application; touches neither network nor disk, but for the file of reply rules."""
+    app = Flask("session_service", static_folder=None)
+    app.json = OrjsonProvider(app)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.config.update(flask_settings(config))
+    JWTManager(app)
+    log_requests(app)
+    if config.cors_origins:
+        CORS(app, origins=list(config.cors_origins), expose_headers=["X-Request-ID"])
+
+    database = database or connect(config)
+    store = SessionStore(database)
+    log = MessageLog(store, clock=now_ms)
+    engine = load_engine(
+        config.reply_engine, rules_file=config.reply_rules_file, environ=os.environ
+    )
+    responder = Responder(engine, timeout_s=config.reply_timeout_s, fallback=config.reply_fallback)
+    sessions = sessions_dialect(
+        Sessions(store, log, responder, clock=now_ms, patience_s=config.reply_timeout_s + 5),
+        authenticate=Authentication(),
+        title_chars=config.limits.title_chars,
+        message_chars=config.limits.message_chars,
+    )
+    service = service_dialect(database.healthy, like=sessions)
+    api = ServiceApi(app)
+    for dialect in (sessions, service):
+        api.register_blueprint(dialect)
+    app.register_blueprint(docs_pages())
+    handle_errors(app, [sessions], default=sessions)
+    app.cli.add_command(token_command)
+    return app
+
+
+def flask_settings(config: Config) -> dict[str, Any]:
+    """What Flask and its extensions want to be told."""
+    return {
+        "MAX_CONTENT_LENGTH": config.limits.body_bytes,
+        "JWT_SECRET_KEY": config.jwt_secret_key,
+        "JWT_ALGORITHM": "HS256",
+        "JWT_DECODE_LEEWAY": LEEWAY_S,
+        "JWT_ACCESS_TOKEN_EXPIRES": config.jwt_expires_s,
+        "API_TITLE": "Session Service",
+        "API_VERSION": __version__,
+        "OPENAPI_VERSION": "3.1.0",
+        "OPENAPI_URL_PREFIX": "/",
+        "API_SPEC_OPTIONS": {
+            "info": {"description": __doc__},
+            "components": {
+                "securitySchemes": {
+                    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                }
+            },
+        },
+    }
+
+
+def connect(config: Config) -> Database:
+    """The database the configuration names; the embedded one where it names none."""
+    if config.mongo_uri:
+        uri = config.mongo_uri
+        return Database(lambda: uri, config.mongo_db)
+    return Database(
+        lambda: embedded.locate(config.data_dir),
+        config.mongo_db,
+        options=EMBEDDED_OPTIONS,
+        free_bytes=lambda: shutil.disk_usage(config.data_dir).free,
+    )
+
+
+class ServiceApi(Api):  # type: ignore[misc]
+    """Documents the routes; failures are answered by the dialects."""
+
+    def _register_error_handlers(self) -> None:
+        pass
+
+
+def now_ms() -> int:
+    """The time in ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@click.command("token")
+@click.argument("user_id")
+@click.option("--name", help="what automatic replies call the user")
+def token_command(user_id: str, name: str | None) -> None:
+    """Print a token that the service accepts, signed with its own secret."""
+    click.echo(create_access_token(user_id, additional_claims={"nickname": name} if name else None))
+
+
+def serve() -> None:
+    """Runs gunicorn with the service's own settings; the command `session-service`."""
+    gunicorn_conf = Path(__file__).with_name("gunicorn.conf.py")
+    program = Path(sys.executable).with_name("gunicorn")
+    os.execv(program, [str(program), "-c", str(gunicorn_conf), "app:app", *sys.argv[1:]])  # noqa: S606
+
+
+def develop() -> None:
+    """The development server, which starts anew when the code changes.
+
+    The reloader's parent owns the database: reloads do not touch it.
+    """
+    config = settings.load_or_exit()
+    configure_logging(config.log_level, config.log_format)
+    if config.mongo_uri or os.environ.get("WERKZEUG_RUN_MAIN"):
+        return _run(config)
+    try:
+        database = embedded.start(config.data_dir)
+    except embedded.EmbeddedError as error:
+        sys.exit(f"session-service: {error}")
+    try:
+        _run(config)
+    finally:
+        database.stop()
+
+
+def _run(config: Config) -> None:
+    tls = (str(config.tls_cert), str(config.tls_key)) if config.tls_cert else None
+    create_app(config).run(config.host, config.port, use_reloader=True, ssl_context=tls)
+
+
+def __getattr__(name: str) -> Any:
+    """`app.app` is made when it is first asked for, so that importing this reads no settings."""
+    if name != "app":
+        raise AttributeError(name)
+    config = settings.load_or_exit()
+    configure_logging(config.log_level, config.log_format)
+    app = globals()["app"] = create_app(config)
+    return app
+
+
+if __name__ == "__main__":
+    develop()

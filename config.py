@@ -1,0 +1,206 @@
+"""Every setting of the service: its type, its default and one line why."""
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import environs
+from marshmallow import validate
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["console", "json"]
+AppEnv = Literal["development", "production"]
+
+KEPT_KEY_FILE = "jwt_key"
+MIN_KEY_BYTES = 32
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the message names variable, value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of anything one request may bring."""
+
+    body_bytes: int = 1024 * 1024
+    title_chars: int = 200
+    message_chars: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The service's settings; built by `load` or, in tests, by hand."""
+
+    jwt_secret_key: str = field(repr=False)
+    jwt_expires_s: int = 86_400
+    app_env: AppEnv = "development"
+    host: str = "0.0.0.0"  # noqa: S104  phones on the LAN are met directly
+    port: int = 5003
+    workers: int = 2
+    graceful_timeout: int = 30
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    mongo_uri: str | None = field(default=None, repr=False)
+    mongo_db: str = "session_service"
+    data_dir: Path = Path("data")
+    reply_engine: str = "rules"
+    reply_rules_file: Path | None = None
+    reply_timeout_s: float = 20.0
+    reply_fallback: str = "抱歉，我现在无法回答，请稍后再试。 Sorry, I cannot answer right now."
+    cors_origins: tuple[str, ...] = ()
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "console"
+    limits: Limits = Limits()
+
+
+def load(env_file: str | None = ".env") -> Config:
+    """The configuration from the environment, and from `.env` where it exists.
+
+    Makes and keeps a JWT secret where the rules allow to go without one.
+    Raises ConfigError with one line for each variable that cannot be used.
+    """
+    env = environs.Env(eager=False)
+    if env_file and Path(env_file).is_file():
+        env.read_env(env_file, recurse=False)
+    values = _read(env)
+    try:
+        env.seal()
+    except environs.EnvValidationError as error:
+        raise ConfigError(_explain(error)) from error
+    if (values["tls_cert"] is None) != (values["tls_key"] is None):
+        raise ConfigError("TLS_CERT and TLS_KEY: set both or neither")
+    values["jwt_secret_key"] = _secret(values)
+    return Config(**values)
+
+
+def load_or_exit() -> Config:
+    """`load` for programs: an unusable setting ends the process with its one line."""
+    try:
+        return load()
+    except ConfigError as error:
+        sys.exit(f"session-service: {error}")
+
+
+def _read(env: environs.Env) -> dict[str, Any]:
+    default: dict[str, Any] = {each.name: each.default for each in fields(Config)}
+    limits = Limits()
+    return {
+        "jwt_secret_key": env.str("JWT_SECRET_KEY", ""),
+        "jwt_expires_s": _whole(
+            env, "JWT_EXPIRES_S", default["jwt_expires_s"], 1, 10 * 366 * 86_400
+        ),
+        "app_env": _choice(env, "APP_ENV", default["app_env"], get_args(AppEnv)),
+        "host": env.str("HOST", default["host"], validate=_filled),
+        "port": _whole(env, "PORT", default["port"], 1, 65_535),
+        "workers": _whole(env, "WORKERS", default["workers"], 1, 64),
+        "graceful_timeout": _whole(env, "GRACEFUL_TIMEOUT", default["graceful_timeout"], 1, 3600),
+        "tls_cert": _file(env, "TLS_CERT"),
+        "tls_key": _file(env, "TLS_KEY"),
+        "mongo_uri": env.str("MONGO_URI", None, validate=_mongo_uri) or None,
+        "mongo_db": env.str("MONGO_DB", default["mongo_db"], validate=_database_name),
+        "data_dir": env.path("DATA_DIR", default["data_dir"]),
+        "reply_engine": env.str("REPLY_ENGINE", default["reply_engine"], validate=_filled),
+        "reply_rules_file": _file(env, "REPLY_RULES_FILE"),
+        "reply_timeout_s": env.float(
+            "REPLY_TIMEOUT_S", default["reply_timeout_s"], validate=validate.Range(0.1, 600)
+        ),
+        "reply_fallback": env.str("REPLY_FALLBACK", default["reply_fallback"], validate=_filled),
+        "cors_origins": tuple(env.list("CORS_ORIGINS", [], validate=_origins) or ()),
+        "log_level": _choice(env, "LOG_LEVEL", default["log_level"], get_args(LogLevel)),
+        "log_format": _choice(env, "LOG_FORMAT", default["log_format"], get_args(LogFormat)),
+        "limits": Limits(
+            body_bytes=_whole(env, "MAX_BODY_BYTES", limits.body_bytes, 1024, 2**30),
+            title_chars=_whole(env, "MAX_TITLE_CHARS", limits.title_chars, 1, 10_000),
+            message_chars=_whole(env, "MAX_MESSAGE_CHARS", limits.message_chars, 1, 1_000_000),
+        ),
+    }
+
+
+def _whole(env: environs.Env, name: str, default: int, low: int, high: int) -> int:
+    return env.int(name, default, validate=validate.Range(low, high)) or default
+
+
+def _choice(env: environs.Env, name: str, default: str, allowed: tuple[str, ...]) -> str:
+    return env.str(name, default, validate=validate.OneOf(allowed)) or default
+
+
+def _file(env: environs.Env, name: str) -> Path | None:
+    return env.path(name, None, validate=_existing_file)
+
+
+def _filled(value: str) -> None:
+    if not value.strip():
+        raise environs.ValidationError("Must not be empty.")
+
+
+def _existing_file(path: Path | None) -> None:
+    if path is not None and not path.is_file():
+        raise environs.ValidationError("Must be a file that exists.")
+
+
+def _mongo_uri(value: str | None) -> None:
+    if value and not value.startswith(("mongodb://", "mongodb+srv://")):
+        raise environs.ValidationError("Must begin with mongodb:// or mongodb+srv://.")
+
+
+def _database_name(value: str) -> None:
+    if not value or len(value) > 63 or set(value) & set('/\\. "$*<>:|?\0'):
+        raise environs.ValidationError("Must be the name of a database.")
+
+
+def _origins(values: list[str]) -> None:
+    for value in values:
+        if value != "*" and not value.startswith(("http://", "https://")):
+            raise environs.ValidationError("Must be * or a list of http(s) origins.")
+
+
+def _explain(error: environs.EnvValidationError) -> str:
+    lines = []
+    messages = error.error_messages
+    for name, reasons in sorted(messages.items() if isinstance(messages, Mapping) else ()):
+        value = "***" if name in ("MONGO_URI", "JWT_SECRET_KEY") else repr(os.environ.get(name))
+        lines.append(f"{name}={value}: {' '.join(str(reason) for reason in reasons)}")
+    return "\n".join(lines)
+
+
+def _secret(values: dict[str, Any]) -> str:
+    secret: str = values["jwt_secret_key"]
+    production = values["app_env"] == "production"
+    if not secret:
+        if production or values["mongo_uri"]:
+            why = "APP_ENV is production" if production else "MONGO_URI is set"
+            raise ConfigError(
+                f"JWT_SECRET_KEY is not set: it must be while {why} "
+                f"({MIN_KEY_BYTES} bytes or more, the same for every instance and peer)"
+            )
+        return _kept_secret(values["data_dir"])
+    if production and len(secret.encode()) < MIN_KEY_BYTES:
+        raise ConfigError(
+            f"JWT_SECRET_KEY=*** is too short: {MIN_KEY_BYTES} bytes or more in production"
+        )
+    return secret
+
+
+def _kept_secret(data_dir: Path) -> str:
+    """The secret of this data directory, made once; whoever comes second reads the first one's."""
+    path = data_dir / KEPT_KEY_FILE
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            fresh = path.with_name(f"{KEPT_KEY_FILE}.{os.getpid()}")
+            fresh.touch(mode=0o600)
+            fresh.write_text(secrets.token_urlsafe(48), encoding="ascii")
+            try:
+                os.link(fresh, path)
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        raise ConfigError(f"DATA_DIR={str(data_dir)!r} cannot be used: {error.strerror}") from error

@@ -1,0 +1,115 @@
+"""Field types that all dialects share.
+
+Their messages are English; a dialect in another language overrides them by key, see
+`Vocabulary`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from marshmallow import EXCLUDE, Schema, fields
+
+BODY_MESSAGES: Mapping[str, str] = {
+    "missing": "A JSON object is required.",
+    "not_object": "Must be a JSON object.",
+    "not_json": "Must be valid JSON in UTF-8.",
+    "incomplete": "Could not be read to its end.",
+    "nul": "Must not hold NUL characters.",
+    "surrogate": "Must not hold lone surrogates.",
+    "not_finite": "Must be a finite number.",
+    "too_big": "Must fit into 64 bits.",
+    "key_too_long": "Must not be longer than 255 characters.",
+}
+
+Messages = dict[str, str | list[Any] | dict[Any, Any]]
+
+
+class Vocabulary(Schema):
+    """The root of a dialect's schemas: unknown fields are ignored, messages speak its language."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    messages: ClassVar[Mapping[str, str]] = {}
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        for key in field_obj.error_messages:
+            if key in self.messages:
+                field_obj.error_messages[key] = self.messages[key]
+
+
+class Text(fields.Field[str]):
+    """Text of at most `most` characters with at least one that is not blank, kept as sent."""
+
+    default_error_messages: Messages = {
+        "not_text": "Must be a string.",
+        "blank": "Must not be blank.",
+        "too_long": "Must not be longer than {most} characters.",
+    }
+
+    def __init__(self, most: int, **kwargs: Any) -> None:
+        metadata = {"type": "string", "minLength": 1, "maxLength": most, "pattern": r"\S"}
+        kwargs["metadata"] = metadata | kwargs.get("metadata", {})
+        super().__init__(**kwargs)
+        self._most = most
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("not_text")
+        text = self._trimmed(value)
+        if not text.strip():
+            raise self.make_error("blank")
+        if len(text) > self._most:
+            raise self.make_error("too_long", most=self._most)
+        return text
+
+    def _trimmed(self, value: str) -> str:
+        return value
+
+
+class Name(Text):
+    """A name or title: the same, without the white space around it."""
+
+    def _trimmed(self, value: str) -> str:
+        return value.strip()
+
+
+class Count(fields.Field[int]):
+    """A whole number of a query string, from `least` to `most`."""
+
+    default_error_messages: Messages = {
+        "not_whole": "Must be a whole number from {least} to {most}.",
+    }
+
+    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+        metadata = {"type": "integer", "minimum": least, "maximum": most}
+        kwargs["metadata"] = metadata | kwargs.get("metadata", {})
+        super().__init__(**kwargs)
+        self._range = {"least": least, "most": most}
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        plain = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
+        if not plain or not self._range["least"] <= int(value) <= self._range["most"]:
+            raise self.make_error("not_whole", **self._range)
+        return int(value)
+
+
+class HexId(fields.Field[str]):
+    """An id of 24 hex digits."""
+
+    default_error_messages: Messages = {"not_id": "Must be an id of 24 hex digits."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"type": "string", "pattern": "^[0-9a-fA-F]{24}$"}
+        kwargs["metadata"] = metadata | kwargs.get("metadata", {})
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str) or not is_hex_id(value):
+            raise self.make_error("not_id")
+        return value.lower()
+
+
+def is_hex_id(value: str) -> bool:
+    """Whether the text is 24 hex digits."""
+    return len(value) == 24 and all(each in "0123456789abcdefABCDEF" for each in value)

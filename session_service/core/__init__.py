@@ -1,0 +1,1 @@
+"""The rules of the service: no HTTP, no database, no wire formats."""

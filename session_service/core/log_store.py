@@ -1,0 +1,69 @@
+"""What the message log asks of the place where it is kept."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
+
+from session_service.models import Changes, Entry, LogState
+
+
+class Head(Protocol):
+    """A record that owns a log."""
+
+    @property
+    def log(self) -> LogState: ...
+
+
+HeadT_co = TypeVar("HeadT_co", bound=Head, covariant=True)
+
+
+class Deadline(Protocol):
+    """The end of the time that one request's database work may take."""
+
+    def left(self) -> float: ...
+
+
+class LogStore(Protocol[HeadT_co]):
+    """Where a kind of log is kept. All methods raise Unavailable when the outcome is unknown."""
+
+    def deadline(self) -> AbstractContextManager[Deadline]: ...
+
+    def find(self, log_id: str) -> HeadT_co | None: ...
+
+    def insert(self, log_id: str, entries: Sequence[Entry]) -> bool:
+        """Stores the entries in order; false when one's place or key was taken."""
+
+    def commit(self, state: LogState, changes: Changes) -> bool:
+        """Applies the changes to the head if it still stands at `state.seq`."""
+
+    def discard(self, entries: Sequence[Entry]) -> None: ...
+
+    def between(self, log_id: str, after: int, before: int) -> list[Entry]:
+        """The stored entries with after < seq < before, in order."""
+
+    def find_by_key(self, log_id: str, sender: str, key: str) -> Entry | None: ...
+
+    def seq_at(self, log_id: str, at: int) -> int | None:
+        """The seq of the entry made at exactly this time."""
+
+    def times(self, log_id: str, seqs: Sequence[int]) -> list[tuple[int, int]]:
+        """(seq, created_at) of those entries that exist, in order of seq."""
+
+    def mark_read(self, log_id: str, member: str, now: int) -> bool:
+        """All that is committed at this update counts as read; false: not a member."""
+
+    def mark_read_to(self, state: LogState, member: str, read: int, seen: int, now: int) -> bool:
+        """Sets what the member has read and seen if the head still stands at `state.seq`."""
+
+    def count_from_others(self, log_id: str, member: str, after: int, upto: int) -> int:
+        """Entries with after < seq <= upto that count for this member and are not its own."""
+
+    def retire(self, log_id: str, now: int) -> None:
+        """Notes that a log is to go, and takes its head away: from now on there is none."""
+
+    def retired(self) -> list[tuple[str, int]]:
+        """The logs that are to go, and since when (ms)."""
+
+    def delete_entries(self, log_id: str) -> None: ...
+
+    def forget_retired(self, log_id: str) -> None: ...

@@ -1,0 +1,255 @@
+"""One send to a message log, from its first look at the head to its commit."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Generic, TypeVar
+
+from session_service.core.fold import advance, fold
+from session_service.core.log_store import Head, LogStore
+from session_service.core.turns import Turns
+from session_service.errors import Conflict, NotFound, ServiceError, Unavailable
+from session_service.models import Draft, Entry, LogState
+
+H = TypeVar("H", bound=Head)
+T = TypeVar("T")
+
+SERVER = "server"
+WINDOW = 32  # entries a sender follows before it reads the head anew
+JITTER_S = 0.02  # without it two processes run in lock-step
+POLL_S = 0.1  # how often a repeat looks for the reply that somebody else is making
+DRAFT_FIELDS = tuple(field.name for field in fields(Draft))
+
+
+@dataclass(frozen=True)
+class Answer(Generic[H]):
+    """How the automatic reply to an entry is made.
+
+    `make` gives the reply's content; it must not fail. An `instant` one is stored together
+    with its message; any other may take `patience_ms` before a repeat of the same send,
+    which waits for it, takes its maker for dead and makes the reply itself.
+    """
+
+    make: Callable[[H], Mapping[str, Any]]
+    instant: bool = True
+    patience_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A committed entry and the committed reply to it."""
+
+    entry: Entry
+    reply: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every send of one log needs: time in ms, sleep in s, ids, turns."""
+
+    clock: Callable[[], int]
+    sleep: Callable[[float], None]
+    entry_id: Callable[[int], str]
+    turns: Turns
+
+
+class _MovedOn(Exception):
+    """The log went on too far to follow from here: begin again at its head."""
+
+
+class Send(Generic[H]):
+    """A draft on its way into a log, and the reply to it where one is asked for.
+
+    Every step may be repeated whole, with the same keys: the unique keys of the log decide
+    what an attempt whose outcome is unknown has really done.
+    """
+
+    def __init__(
+        self,
+        store: LogStore[H],
+        tools: Tools,
+        log_id: str,
+        draft: Draft,
+        *,
+        admit: Callable[[H], None],
+        judge: Callable[[LogState], None] | None,
+        answer: Answer[H] | None,
+    ) -> None:
+        self._store = store
+        self._tools = tools
+        self._id = log_id
+        self._draft = draft
+        self._admit = admit
+        self._judge = judge
+        self._answer = answer
+        self._head: H | None = None
+        self._base: LogState | None = None  # from where to look for a free place
+        self._reply: Draft | None = None
+        self._tried: list[Entry] = []
+
+    def run(self) -> Posted:
+        """Commits draft and reply; see MessageLog.post."""
+        posted = self._persist(self._send)
+        if self._answer is None or posted.reply is not None:
+            return posted
+        reply = self._reply_of_another(posted.entry, self._answer)
+        if reply is None:
+            self._make_reply(self._answer)
+            reply = self._persist(self._send_reply)
+        return replace(posted, reply=reply)
+
+    def _persist(self, step: Callable[[], T]) -> T:
+        with (
+            self._store.deadline() as deadline,
+            self._tools.turns.of(self._id, deadline.left()),
+        ):
+            while True:
+                try:
+                    return step()
+                except (Unavailable, _MovedOn) as error:
+                    if deadline.left() <= 0:
+                        raise Unavailable("the database did not answer in time") from error
+                self._base = None
+                self._pause()
+
+    def _pause(self) -> None:
+        self._tools.sleep(random.uniform(0, JITTER_S))  # noqa: S311  spreads, hides nothing
+
+    def _send(self) -> Posted:
+        head = self._head = self._read_head()
+        self._admit(head)
+        self._base = head.log
+        drafts = [self._draft]
+        if self._answer is not None and self._answer.instant:
+            drafts.append(self._make_reply(self._answer))
+        placed = self._append(head.log, drafts)
+        return self._repeat(placed) if isinstance(placed, Entry) else Posted(*placed)
+
+    def _repeat(self, entry: Entry) -> Posted:
+        """Finishes what an earlier attempt, or somebody with the same key, has begun."""
+        if (entry.content, entry.to) != (self._draft.content, self._draft.to):
+            raise Conflict("this key was used for another message", code="key_reused")
+        reply = self._stored_reply()
+        if reply is None and self._reply is not None:
+            reply = self._send_reply()
+        self._settle((reply or entry).seq)
+        return Posted(entry, reply)
+
+    # The reply
+
+    def _make_reply(self, answer: Answer[H]) -> Draft:
+        if self._reply is None:
+            assert self._head is not None  # noqa: S101  read by the step before
+            content = answer.make(self._head)
+            self._reply = Draft(sender=SERVER, key=self._reply_key, content=content)
+        return self._reply
+
+    @property
+    def _reply_key(self) -> str:
+        return f"re:{self._draft.key}"
+
+    def _stored_reply(self) -> Entry | None:
+        if self._answer is None:
+            return None
+        return self._store.find_by_key(self._id, SERVER, self._reply_key)
+
+    def _send_reply(self) -> Entry:
+        assert self._reply is not None  # noqa: S101  made by the step before
+        placed = self._append(self._base or self._read_head().log, [self._reply])
+        if not isinstance(placed, Entry):
+            return placed[0]
+        self._settle(placed.seq)
+        return placed
+
+    def _reply_of_another(self, entry: Entry, answer: Answer[H]) -> Entry | None:
+        """Waits for the reply that an earlier sender of the same message may be making."""
+        if any(entry.id == tried.id for tried in self._tried):
+            return None
+        while self._tools.clock() < entry.created_at + answer.patience_ms:
+            self._tools.sleep(POLL_S)
+            with self._store.deadline():
+                reply = self._stored_reply()
+                if reply is not None:
+                    self._settle(reply.seq)
+                    return reply
+        return None
+
+    # Propose and commit
+
+    def _append(self, state: LogState, drafts: Sequence[Draft]) -> list[Entry] | Entry:
+        """Commits the drafts one after the other, or gives the entry that bears the first's key."""
+        proposed = self._propose(state, drafts)
+        if isinstance(proposed, Entry):
+            return proposed
+        self._commit(state, proposed)
+        self._base = advance(state, proposed)
+        return proposed[-len(drafts) :]
+
+    def _propose(self, state: LogState, drafts: Sequence[Draft]) -> list[Entry] | Entry:
+        """Stores the drafts in the next free places after `state`.
+
+        Gives all that stands there now, the drafts last. Nobody guesses: a place is taken only
+        by one who knows what stands in all places before it.
+        """
+        first, pending = drafts[0], list[Entry]()
+        while len(pending) < WINDOW:
+            if first is self._draft and (earlier := self._judged(state)):
+                return earlier
+            ours = self._numbered(state, drafts)
+            self._tried += ours
+            if self._store.insert(self._id, ours):
+                return pending + ours
+            self._pause()
+            found = self._store.between(self._id, state.seq, state.seq + WINDOW)
+            for entry in found:
+                if (entry.sender, entry.key) == (first.sender, first.key):
+                    return entry
+            if not found:
+                if earlier := self._store.find_by_key(self._id, first.sender, first.key):
+                    return earlier
+                break
+            pending += found
+            state = advance(state, found)
+        raise _MovedOn
+
+    def _judged(self, state: LogState) -> Entry | None:
+        """Lets the judge refuse, unless the draft is a repeat: then gives what it repeats."""
+        try:
+            if self._judge is not None:
+                self._judge(state)
+        except ServiceError:
+            if earlier := self._store.find_by_key(self._id, self._draft.sender, self._draft.key):
+                return earlier
+            raise
+        return None
+
+    def _numbered(self, state: LogState, drafts: Sequence[Draft]) -> list[Entry]:
+        at = max(self._tools.clock(), state.at + 1)
+        return [
+            Entry(
+                **{name: getattr(draft, name) for name in DRAFT_FIELDS},
+                id=self._tools.entry_id(at + i),
+                seq=state.seq + 1 + i,
+                created_at=at + i,
+            )
+            for i, draft in enumerate(drafts)
+        ]
+
+    def _commit(self, state: LogState, entries: Sequence[Entry]) -> None:
+        """Moves the head over `entries`, the next ones after `state`; others may be quicker."""
+        while entries and not self._store.commit(state, fold(state, entries)):
+            state = self._read_head().log
+            entries = [entry for entry in entries if entry.seq > state.seq]
+
+    def _settle(self, seq: int) -> None:
+        """Sees to it that all up to `seq` is committed."""
+        state = self._read_head().log
+        if state.seq < seq:
+            self._commit(state, self._store.between(self._id, state.seq, seq + 1))
+
+    def _read_head(self) -> H:
+        head = self._store.find(self._id)
+        if head is None:
+            self._store.discard(self._tried)
+            raise NotFound("no such log")
+        return head

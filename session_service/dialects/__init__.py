@@ -1,0 +1,1 @@
+"""The HTTP APIs: one vocabulary, one envelope and one list of routes each."""

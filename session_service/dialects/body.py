@@ -1,0 +1,145 @@
+"""The bodies of requests: read within their limit, parsed strictly, refused by name."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import orjson
+from flask import Request, current_app, request
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import get_input_stream
+
+from session_service.errors import Invalid, TooLarge, UnsupportedType
+
+MAX_INTEGER = 2**63 - 1
+MIN_INTEGER = -(2**63)
+# What orjson takes and we do not, or takes for something else, cannot hide from this.
+SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
+
+
+class BodyParser(FlaskParser):
+    """Gives schemas the request's parts, and turns their refusals into Invalid."""
+
+    def load_json(self, req: Request, schema: Any) -> Any:
+        body = read_object()
+        if body is None:
+            raise Invalid(errors={"body": ["missing"]})
+        return body
+
+    def handle_error(
+        self, error: Any, req: Any, schema: Any, *, error_status_code: Any, error_headers: Any
+    ) -> NoReturn:
+        raise Invalid(errors=dict(_flat(next(iter(error.messages.values()))))) from error
+
+
+def read_object() -> dict[str, Any] | None:
+    """The request's JSON object, or None when it brings no body at all.
+
+    Raises TooLarge, UnsupportedType or Invalid.
+    """
+    raw = read_body(current_app.config["MAX_CONTENT_LENGTH"])
+    if not raw:
+        return None
+    if not _is_json(request):
+        raise UnsupportedType("the body must be JSON in UTF-8")
+    value = parse(raw)
+    if not isinstance(value, dict):
+        raise Invalid(errors={"body": ["not_object"]})
+    return value
+
+
+def read_body(limit: int) -> bytes:
+    """The whole body, also one that comes in chunks; TooLarge when it is over `limit` bytes."""
+    if (request.content_length or 0) > limit:
+        raise TooLarge(f"the body is larger than {limit} bytes")
+    stream = get_input_stream(request.environ)
+    try:
+        raw = stream.read(limit + 1)
+    except (OSError, ValueError, ClientDisconnected) as error:
+        raise Invalid(errors={"body": ["incomplete"]}) from error
+    if len(raw) > limit:
+        raise TooLarge(f"the body is larger than {limit} bytes")
+    return raw
+
+
+def parse(raw: bytes) -> Any:
+    """The JSON value; Invalid names the field that holds what cannot be kept.
+
+    Not to be kept are NaN and Infinity, lone surrogates, NUL characters and integers beyond
+    64 bits.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        _refuse(raw)
+    if SUSPICIOUS.search(raw):
+        _inspect(raw)
+    return value
+
+
+def _is_json(req: Request) -> bool:
+    kind = req.mimetype
+    charset = req.mimetype_params.get("charset", "utf-8").lower()
+    json_kind = kind == "application/json" or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )
+    return json_kind and charset in ("utf-8", "utf8", "us-ascii")
+
+
+def _refuse(raw: bytes) -> NoReturn:
+    _inspect(raw)
+    raise Invalid(errors={"body": ["not_json"]})
+
+
+def _inspect(raw: bytes) -> None:
+    """Looks again with a parser that takes everything, to name what is wrong and where."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(errors={"body": ["not_json"]}) from error
+    for path, reason in _unfit(value, ""):
+        raise Invalid(errors={path or "body": [reason]})
+
+
+def _unfit(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    stack = [(path, value)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, dict):
+            for key, each in value.items():
+                if reason := _unfit_text(key):
+                    yield f"{path}.{key!a}".lstrip("."), reason
+                stack.append((f"{path}.{key}".lstrip("."), each))
+        elif isinstance(value, list):
+            stack += [(f"{path}.{i}".lstrip("."), each) for i, each in enumerate(value)]
+        elif isinstance(value, str):
+            if reason := _unfit_text(value):
+                yield path, reason
+        elif reason := _unfit_number(value):
+            yield path, reason
+
+
+def _unfit_text(text: str) -> str | None:
+    if "\0" in text:
+        return "nul"
+    return "surrogate" if any("\ud800" <= each <= "\udfff" for each in text) else None
+
+
+def _unfit_number(value: Any) -> str | None:
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "not_finite"
+    if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+        return "too_big"
+    return None
+
+
+def _flat(messages: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Marshmallow's nested messages as pairs of a dotted path and its reasons."""
+    if isinstance(messages, dict):
+        for key, each in messages.items():
+            yield from _flat(each, f"{path}.{key}" if path else str(key))
+    else:
+        yield path or "body", [str(each) for each in messages]

@@ -1,0 +1,136 @@
+"""What an HTTP API is made of: an envelope for failures, an authentication, documented routes."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from flask import request
+from flask_smorest import Blueprint
+from marshmallow import Schema
+
+from schemas.fields import BODY_MESSAGES
+from session_service.dialects.body import BodyParser, read_object
+from session_service.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    ServiceError,
+    StorageFull,
+    TooLarge,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+    UnsupportedType,
+)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+STATUSES: Mapping[type[ServiceError], int] = {
+    Invalid: 400,
+    Conflict: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    TooLarge: 413,
+    UnsupportedType: 415,
+    TooMany: 429,
+    ServiceError: 500,
+    Unavailable: 503,
+    StorageFull: 507,
+}
+ALWAYS = (400, 413, 415, 503)  # what any call may answer
+
+
+class Dialect(Blueprint):  # type: ignore[misc]
+    """A Blueprint that speaks one API's language, also when it refuses.
+
+    `prefixes` are the paths below which failures have this dialect's shape: `failure` makes
+    their bodies from an error, its HTTP status and its reasons by field. `authenticate` runs
+    before every view; a dialect made without one is public.
+    """
+
+    ARGUMENTS_PARSER = BodyParser()
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        prefixes: tuple[str, ...],
+        description: str,
+        failure: Callable[[ServiceError, int, Mapping[str, list[str]]], Mapping[str, Any]],
+        failure_schema: type[Schema],
+        authenticate: Callable[[], None] | None = None,
+        statuses: Mapping[type[ServiceError], int] | None = None,
+        messages: Mapping[str, str] = BODY_MESSAGES,
+    ) -> None:
+        super().__init__(name, __name__, description=description)
+        self.prefixes = prefixes
+        self.failure = failure
+        self.failure_schema = failure_schema
+        self._public = authenticate is None
+        self._statuses = {**STATUSES, **(statuses or {})}
+        self.messages = messages
+        self._bodyless: set[str] = set()
+        self._prepare_doc_cbks.append(self._document_failures)
+        if authenticate is not None:
+            self.before_request(authenticate)
+        self.before_request(self._refuse_surprising_body)
+
+    def status_of(self, error: ServiceError) -> int:
+        """The HTTP status this dialect answers an error with."""
+        return next(self._statuses[kind] for kind in type(error).__mro__ if kind in self._statuses)
+
+    def reasons(self, error: ServiceError) -> dict[str, list[str]]:
+        """Why a request was refused, by field, in the dialect's language."""
+        if not isinstance(error, Invalid):
+            return {}
+        return {
+            field: [self.messages.get(reason, reason) for reason in reasons]
+            for field, reasons in error.errors.items()
+        }
+
+    def answers(
+        self, status: int, schema: Schema, *, example: Any = None, failures: tuple[int, ...] = ()
+    ) -> Callable[[View], View]:
+        """Documents a view: what it answers, and the failures that only some calls have."""
+
+        def decorate(view: View) -> View:
+            documented: View = self.alt_response(
+                status, schema=schema, example=example, success=True
+            )(view)
+            documented._apidoc["failures"] = failures  # type: ignore[attr-defined]
+            return documented
+
+        return decorate
+
+    def add_url_rule(
+        self, rule: str, endpoint: Any = None, view_func: Any = None, **options: Any
+    ) -> None:
+        super().add_url_rule(rule, endpoint, view_func, **options)
+        taken = getattr(view_func, "_apidoc", {}).get("arguments", {}).get("parameters", ())
+        if not any(each["in"] == "json" for each in taken):
+            self._bodyless.add(f"{self.name}.{self._endpoints[-1]}")
+
+    def _refuse_surprising_body(self) -> None:
+        """Calls shown without a body take none, an empty one or an object."""
+        if request.endpoint in self._bodyless:
+            read_object()
+
+    def _document_failures(
+        self, doc: dict[str, Any], doc_info: dict[str, Any], *, method: str, **_: Any
+    ) -> dict[str, Any]:
+        """Every failure a call may answer, and the token that it needs."""
+        statuses = {*ALWAYS, *doc_info.get("failures", ())}
+        if method != "get":
+            statuses.add(507)
+        if not self._public:
+            statuses.add(401)
+            doc["security"] = [{"bearer": []}]
+        for status in sorted(statuses):
+            content = {"application/json": {"schema": self.failure_schema}}
+            doc.setdefault("responses", {})[status] = {
+                "description": HTTPStatus(status).phrase,
+                "content": content,
+            }
+        return doc

@@ -1,0 +1,1 @@
+"""MongoDB: one module a collection, its indexes and its queries; `_id` stops here."""

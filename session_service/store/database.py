@@ -1,0 +1,166 @@
+"""The connection to MongoDB: made at first use, bounded in time, told from outside where to go."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import pymongo
+import structlog
+from pymongo import IndexModel, MongoClient
+from pymongo.database import Database as MongoDatabase
+from pymongo.errors import PyMongoError
+
+from session_service.errors import ServiceError, StorageFull, Unavailable
+from session_service.store.remembered import Remembered
+
+Document = dict[str, Any]
+
+REQUEST_S = 2.5  # what one request's database work may take, so that a hung server is a 503
+SELECTION_MS = 2000
+HEARTBEAT_MS = 1000
+MIN_FREE_BYTES = 128 * 1024 * 1024  # less, and the embedded database might not survive a write
+CHECK_EVERY_S = 1.0
+
+EMBEDDED_OPTIONS: Mapping[str, Any] = {
+    "retryWrites": False,  # its memory of retries does not survive a crash
+    "maxPoolSize": 32,
+}
+SERVER_OPTIONS: Mapping[str, Any] = {"retryWrites": True, "w": "majority", "journal": True}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the monotonic clock."""
+
+    at: float
+
+    def left(self) -> float:
+        """Seconds until then; negative afterwards."""
+        return self.at - time.monotonic()
+
+
+class Database:
+    """One database of a MongoDB server, for one process.
+
+    `uri` is asked at first use and again when the server cannot be reached; `free_bytes` tells
+    the room on the disk of an embedded one, whose writes are refused while it is short.
+    """
+
+    def __init__(
+        self,
+        uri: Callable[[], str],
+        name: str,
+        *,
+        options: Mapping[str, Any] = SERVER_OPTIONS,
+        free_bytes: Callable[[], int] | None = None,
+        connect: Callable[..., MongoClient[Document]] = MongoClient,
+    ) -> None:
+        self._uri = uri
+        self._name = name
+        self._options = options
+        self._connect = connect
+        self._room = Remembered(free_bytes, CHECK_EVERY_S) if free_bytes else None
+        self._health = Remembered(self._read_and_write, CHECK_EVERY_S)
+        self._lock = Lock()
+        self._client: tuple[str, MongoClient[Document]] | None = None
+        self._indexes: dict[str, Sequence[IndexModel]] = {}
+        self._indexed = False
+
+    def require(self, name: str, indexes: Sequence[IndexModel]) -> None:
+        """Has the indexes of a collection made before this process writes anything."""
+        self._indexes[name] = indexes
+
+    @contextmanager
+    def deadline(self) -> Iterator[Deadline]:
+        """All database work inside ends within REQUEST_S, or with Unavailable."""
+        with pymongo.timeout(REQUEST_S):
+            yield Deadline(time.monotonic() + REQUEST_S)
+
+    def healthy(self) -> bool:
+        """Whether the database reads and writes; really asked at most once a second."""
+        return self._health.get()
+
+    def close(self) -> None:
+        """Ends the connections; the next use makes new ones."""
+        with self._lock:
+            current, self._client = self._client, None
+        if current:
+            current[1].close()
+
+    @contextmanager
+    def reading(self) -> Iterator[MongoDatabase[Document]]:
+        """The driver's database, its failures turned into Unavailable."""
+        try:
+            yield self._connected()[self._name]
+        except PyMongoError as error:
+            log.warning("database failed", error=type(error).__name__, detail=str(error)[:300])
+            self._follow()
+            raise Unavailable("the database cannot be reached") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[MongoDatabase[Document]]:
+        """The same for writes: refused while the disk is nearly full."""
+        if self._room and self._room.get() < MIN_FREE_BYTES:
+            raise StorageFull("the disk is nearly full")
+        with self.reading() as database:
+            if not self._indexed:
+                for name, indexes in self._indexes.items():
+                    database[name].create_indexes(list(indexes))
+                self._indexed = True
+            yield database
+
+    def _connected(self) -> MongoClient[Document]:
+        current = self._client
+        if current is None:
+            with self._lock:
+                current = self._client = self._client or self._new_client(self._where())
+        return current[1]
+
+    def _new_client(self, uri: str) -> tuple[str, MongoClient[Document]]:
+        client = self._connect(
+            uri,
+            serverSelectionTimeoutMS=SELECTION_MS,
+            connectTimeoutMS=SELECTION_MS,
+            heartbeatFrequencyMS=HEARTBEAT_MS,
+            timeoutMS=int(REQUEST_S * 1000),
+            appname="session-service",
+            **self._options,
+        )
+        return uri, client
+
+    def _where(self) -> str:
+        try:
+            return self._uri()
+        except ServiceError as error:
+            raise Unavailable(str(error)) from error
+
+    def _follow(self) -> None:
+        """Lets go of a client whose server is to be found elsewhere by now."""
+        try:
+            moved = self._client is not None and self._client[0] != self._uri()
+        except ServiceError:
+            return
+        if moved:
+            self.close()
+
+    def _read_and_write(self) -> bool:
+        now = time.time()
+        try:
+            with self.deadline():
+                try:
+                    with self.writing() as database:
+                        database["health"].update_one(
+                            {"_id": "health"}, {"$set": {"at": now}}, upsert=True
+                        )
+                except StorageFull:
+                    log.warning("the disk is nearly full: nothing is written")
+                with self.reading() as database:
+                    database["health"].find_one({"_id": "health"})
+        except Unavailable:
+            return False
+        return True

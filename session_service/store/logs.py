@@ -1,0 +1,262 @@
+"""A log of messages in two collections: the heads, and the entries under unique keys."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from bson import ObjectId
+from pymongo import ASCENDING, IndexModel
+
+from session_service.models import Changes, Entry, Event, LogState
+from session_service.store.collection import Collection
+from session_service.store.database import Database, Deadline, Document
+
+H = TypeVar("H")
+
+EPOCH = datetime(1970, 1, 1)
+MILLISECOND = timedelta(milliseconds=1)
+PATIENCE_S = 120.0  # for deleting a long log
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a kind of log is kept and what its fields are called there.
+
+    `content` names the dialect's own fields of an entry; `touched` is a date of the head that
+    every commit moves on; with `dates` the time of an entry is a BSON date, else an int of ms.
+    """
+
+    heads: str
+    entries: str
+    content: tuple[str, ...]
+    log: str = "c"
+    sender: str = "sender"
+    created_at: str = "created_at"
+    touched: str | None = None
+    dates: bool = False
+
+
+class LogStore(Generic[H]):
+    """The operations of the message log on one pair of collections.
+
+    `to_head` makes the record of a head from its document and the state of its log.
+    """
+
+    def __init__(
+        self, database: Database, layout: Layout, to_head: Callable[[Document, LogState], H]
+    ) -> None:
+        self._database = database
+        self._layout = layout
+        self._to_head = to_head
+        self._heads = Collection(database, layout.heads)
+        self._retired = Collection(database, f"retired_{layout.heads}")
+        self._entries = Collection(
+            database,
+            layout.entries,
+            [
+                IndexModel([(layout.log, ASCENDING), ("seq", ASCENDING)], unique=True),
+                IndexModel(
+                    [(layout.log, ASCENDING), (layout.sender, ASCENDING), ("key", ASCENDING)],
+                    unique=True,
+                ),
+                IndexModel([(layout.log, ASCENDING), (layout.created_at, ASCENDING)]),
+            ],
+        )
+
+    def deadline(self) -> AbstractContextManager[Deadline]:
+        return self._database.deadline()
+
+    def find(self, log_id: str) -> H | None:
+        document = self._heads.find_one({"_id": ObjectId(log_id)})
+        return self._to_head(document, to_state(document)) if document else None
+
+    def insert(self, log_id: str, entries: Sequence[Entry]) -> bool:
+        return self._entries.insert([self._to_document(log_id, entry) for entry in entries])
+
+    def commit(self, state: LogState, changes: Changes) -> bool:
+        where = {"_id": ObjectId(state.id), "seq": state.seq}
+        return self._heads.update(where, self._to_update(state, changes))
+
+    def discard(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            self._entries.delete({"_id": {"$in": [ObjectId(entry.id) for entry in entries]}})
+
+    def between(self, log_id: str, after: int, before: int) -> list[Entry]:
+        where = {self._layout.log: ObjectId(log_id), "seq": {"$gt": after, "$lt": before}}
+        return [self._to_entry(each) for each in self._entries.find(where, sort=[("seq", 1)])]
+
+    def find_by_key(self, log_id: str, sender: str, key: str) -> Entry | None:
+        document = self._entries.find_one(
+            {self._layout.log: ObjectId(log_id), self._layout.sender: sender, "key": key}
+        )
+        return self._to_entry(document) if document else None
+
+    def seq_at(self, log_id: str, at: int) -> int | None:
+        document = self._entries.find_one(
+            {self._layout.log: ObjectId(log_id), self._layout.created_at: self._to_time(at)}
+        )
+        return document["seq"] if document else None
+
+    def times(self, log_id: str, seqs: Sequence[int]) -> list[tuple[int, int]]:
+        found = self._entries.find(
+            {self._layout.log: ObjectId(log_id), "seq": {"$in": list(seqs)}},
+            fields=("seq", self._layout.created_at),
+        )
+        return sorted((each["seq"], self._from_time(each)) for each in found)
+
+    def mark_read(self, log_id: str, member: str, now: int) -> bool:
+        field = field_of(member)
+        return self._heads.update(
+            {"_id": ObjectId(log_id), "members": member},
+            [
+                {
+                    "$set": {
+                        f"seen.{field}": "$total",
+                        f"read.{field}": "$seq",
+                        f"read_at.{field}": now,
+                    }
+                }
+            ],
+        )
+
+    def mark_read_to(self, state: LogState, member: str, read: int, seen: int, now: int) -> bool:
+        field = field_of(member)
+        return self._heads.update(
+            {
+                "_id": ObjectId(state.id),
+                "seq": state.seq,
+                "members": member,
+                f"read.{field}": state.read[member],
+            },
+            {
+                "$set": {
+                    f"seen.{field}": seen,
+                    f"read.{field}": read,
+                    f"read_at.{field}": now,
+                }
+            },
+        )
+
+    def count_from_others(self, log_id: str, member: str, after: int, upto: int) -> int:
+        return self._entries.count(
+            {
+                self._layout.log: ObjectId(log_id),
+                "seq": {"$gt": after, "$lte": upto},
+                self._layout.sender: {"$ne": member},
+                "silent": {"$ne": True},
+                "to": {"$in": [None, member]},
+            }
+        )
+
+    def insert_head(self, log_id: str, document: Mapping[str, Any]) -> bool:
+        """Makes a new, empty log; false when there is one of this id already."""
+        return self._heads.insert([{"_id": ObjectId(log_id), **document, "seq": 0, "at": 0}])
+
+    def retire(self, log_id: str, now: int) -> None:
+        """Notes that a log is to go, and takes its head away: from now on there is none."""
+        self._retired.insert([{"_id": ObjectId(log_id), "at": now}])
+        self._heads.delete({"_id": ObjectId(log_id)})
+
+    def retired(self) -> list[tuple[str, int]]:
+        """The logs that are to go, and since when (ms)."""
+        return [(str(each["_id"]), each["at"]) for each in self._retired.find({})]
+
+    def delete_entries(self, log_id: str) -> None:
+        """Deletes all entries of a log, however long that takes."""
+        self._entries.delete({self._layout.log: ObjectId(log_id)}, within_s=PATIENCE_S)
+
+    def forget_retired(self, log_id: str) -> None:
+        self._retired.delete({"_id": ObjectId(log_id)})
+
+    def _to_update(self, state: LogState, changes: Changes) -> Document:
+        last = changes.last
+        sets: Document = {"seq": last.seq, "at": last.created_at}
+        if changes.members != state.members:
+            sets["members"] = list(changes.members)
+        for member, (seen, read) in changes.joined.items():
+            sets |= {f"seen.{field_of(member)}": seen, f"read.{field_of(member)}": read}
+        counts = {f"seen.{field_of(member)}": n for member, n in changes.seen.items()}
+        update: Document = {"$set": sets, "$inc": {"total": changes.total, **counts}}
+        if self._layout.touched:
+            update["$max"] = {self._layout.touched: to_date(last.created_at)}
+        if changes.left:
+            kept = ("seen", "read", "read_at")
+            update["$unset"] = {f"{k}.{field_of(m)}": "" for m in changes.left for k in kept}
+        return update
+
+    def _to_document(self, log_id: str, entry: Entry) -> Document:
+        names = self._layout
+        document: Document = {
+            "_id": ObjectId(entry.id),
+            names.log: ObjectId(log_id),
+            "seq": entry.seq,
+            names.sender: entry.sender,
+            "key": entry.key,
+            names.created_at: self._to_time(entry.created_at),
+            **entry.content,
+        }
+        if entry.to is not None:
+            document["to"] = entry.to
+        if entry.silent:
+            document["silent"] = True
+        if entry.event is not None:
+            document["event"] = [entry.event.kind, entry.event.member]
+        return document
+
+    def _to_entry(self, document: Document) -> Entry:
+        event = document.get("event")
+        return Entry(
+            id=str(document["_id"]),
+            seq=document["seq"],
+            sender=document[self._layout.sender],
+            key=document["key"],
+            created_at=self._from_time(document),
+            content={name: document[name] for name in self._layout.content if name in document},
+            to=document.get("to"),
+            silent=document.get("silent", False),
+            event=Event(*event) if event else None,
+        )
+
+    def _to_time(self, at: int) -> datetime | int:
+        return to_date(at) if self._layout.dates else at
+
+    def _from_time(self, document: Document) -> int:
+        time = document[self._layout.created_at]
+        return from_date(time) if self._layout.dates else time
+
+
+def to_state(document: Document) -> LogState:
+    """The state of a log as its head's document holds it."""
+    return LogState(
+        id=str(document["_id"]),
+        seq=document["seq"],
+        at=document["at"],
+        total=document.get("total", 0),
+        members=tuple(document.get("members", ())),
+        seen=_by_member(document.get("seen")),
+        read=_by_member(document.get("read")),
+    )
+
+
+def to_date(at: int) -> datetime:
+    return EPOCH + at * MILLISECOND
+
+
+def from_date(date: datetime) -> int:
+    return (date - EPOCH) // MILLISECOND
+
+
+def field_of(member: str) -> str:
+    """A member's id as a field name, in which `.` and `$` have a meaning of their own."""
+    return member.replace("%", "%25").replace(".", "%2E").replace("$", "%24")
+
+
+def _by_member(counts: Mapping[str, int] | None) -> dict[str, int]:
+    if not counts:
+        return {}
+    return {
+        field.replace("%24", "$").replace("%2E", ".").replace("%25", "%"): count
+        for field, count in counts.items()
+    }

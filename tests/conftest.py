@@ -1,0 +1,51 @@
+"""One embedded database for the whole run; a database of its own for every test."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+
+from session_service import embedded
+from session_service.store.database import EMBEDDED_OPTIONS, SERVER_OPTIONS, Database
+
+URI = "TEST_MONGO_URI"  # how the workers of a parallel run learn of it
+running = pytest.StashKey[tuple[embedded.EmbeddedDatabase, Path]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts the database, unless a server is named by MONGO_URI or this is only a worker."""
+    if os.environ.get("MONGO_URI"):
+        os.environ[URI] = os.environ.pop("MONGO_URI")
+    elif not hasattr(config, "workerinput") and not config.option.collectonly:
+        folder = Path(tempfile.mkdtemp(prefix="session-service-tests-"))
+        database = embedded.start(folder)
+        config.stash[running] = database, folder
+        os.environ[URI] = database.uri
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if running in config.stash:
+        database, folder = config.stash[running]
+        database.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def mongo_uri() -> str:
+    return os.environ[URI]
+
+
+@pytest.fixture
+def database(mongo_uri: str) -> Iterator[Database]:
+    options = EMBEDDED_OPTIONS if "@127.0.0.1" in mongo_uri else SERVER_OPTIONS
+    name = f"test_{secrets.token_hex(6)}"
+    database = Database(lambda: mongo_uri, name, options=options)
+    yield database
+    database.close()
+    with MongoClient(mongo_uri) as client:
+        client.drop_database(name)

@@ -11,16 +11,16 @@ import click
 from flask import Flask
 from flask_cors import CORS
 from flask_jwt_extended import JWTManager, create_access_token
-from flask_smorest import Api
 
 import config as settings
 from config import Config
-from session_service import __version__, embedded
+from session_service import embedded
 from session_service.core.message_log import MessageLog
 from session_service.core.sessions import Sessions
 from session_service.dialects.authentication import LEEWAY_S, Authentication
 from session_service.dialects.errors import handle_errors
 from session_service.dialects.json import OrjsonProvider
+from session_service.dialects.openapi import OPENAPI_SETTINGS, ServiceApi
 from session_service.dialects.request_log import configure_logging, log_requests
 from session_service.dialects.service import docs_pages, service_dialect
 from session_service.dialects.sessions import sessions_dialect
@@ -73,18 +73,7 @@ def flask_settings(config: Config) -> dict[str, Any]:
         "JWT_ALGORITHM": "HS256",
         "JWT_DECODE_LEEWAY": LEEWAY_S,
         "JWT_ACCESS_TOKEN_EXPIRES": config.jwt_expires_s,
-        "API_TITLE": "Session Service",
-        "API_VERSION": __version__,
-        "OPENAPI_VERSION": "3.1.0",
-        "OPENAPI_URL_PREFIX": "/",
-        "API_SPEC_OPTIONS": {
-            "info": {"description": __doc__},
-            "components": {
-                "securitySchemes": {
-                    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-                }
-            },
-        },
+        **OPENAPI_SETTINGS,
     }
 
 
@@ -99,13 +88,6 @@ def connect(config: Config) -> Database:
         options=EMBEDDED_OPTIONS,
         free_bytes=lambda: shutil.disk_usage(config.data_dir).free,
     )
-
-
-class ServiceApi(Api):  # type: ignore[misc]
-    """Documents the routes; failures are answered by the dialects."""
-
-    def _register_error_handlers(self) -> None:
-        pass
 
 
 def now_ms() -> int:

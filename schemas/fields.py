@@ -21,6 +21,8 @@ BODY_MESSAGES: Mapping[str, str] = {
     "key_too_long": "Must not be longer than 255 characters.",
 }
 
+STORABLE = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"  # what `Text` takes, for the documentation
+
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
 
@@ -48,7 +50,7 @@ class Text(fields.Field[str]):
     }
 
     def __init__(self, most: int, **kwargs: Any) -> None:
-        metadata = {"type": "string", "minLength": 1, "maxLength": most, "pattern": r"\S"}
+        metadata = {"type": "string", "minLength": 1, "maxLength": most, "pattern": STORABLE}
         kwargs["metadata"] = metadata | kwargs.get("metadata", {})
         super().__init__(**kwargs)
         self._most = most

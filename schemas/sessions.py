@@ -85,7 +85,7 @@ class Done(Vocabulary):
     message = fields.String(required=True)
 
 
-class Failure(Vocabulary):
+class SessionsFailure(Vocabulary):
     status = fields.String(required=True, validate=validate.Equal("error"))
     message = fields.String(required=True, metadata={"example": "参数错误：sess_name 必填"})
     errors = fields.Dict(
@@ -95,10 +95,11 @@ class Failure(Vocabulary):
     )
 
 
-def done(name: str, data: Any = None, *, paged: bool = False) -> Schema:
+def done(name: str, data: fields.Field[Any] | None = None, *, paged: bool = False) -> Schema:
     """The envelope of a success around `data` (a field), with the cursor where it is paged."""
     extra: dict[str, Any] = {}
     if data is not None:
+        data.required = True
         extra["data"] = data
     if paged:
         extra["next"] = fields.String(required=True, allow_none=True, metadata=CURSOR)

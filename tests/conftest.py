@@ -4,8 +4,9 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymongo import MongoClient
@@ -40,12 +41,23 @@ def mongo_uri() -> str:
     return os.environ[URI]
 
 
+@pytest.fixture(scope="session")
+def database_options(mongo_uri: str) -> Mapping[str, Any]:
+    return EMBEDDED_OPTIONS if "retryWrites=false" in mongo_uri else SERVER_OPTIONS
+
+
 @pytest.fixture
-def database(mongo_uri: str) -> Iterator[Database]:
-    options = EMBEDDED_OPTIONS if "@127.0.0.1" in mongo_uri else SERVER_OPTIONS
+def database_name(mongo_uri: str) -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
-    database = Database(lambda: mongo_uri, name, options=options)
-    yield database
-    database.close()
+    yield name
     with MongoClient(mongo_uri) as client:
         client.drop_database(name)
+
+
+@pytest.fixture
+def database(
+    mongo_uri: str, database_name: str, database_options: Mapping[str, Any]
+) -> Iterator[Database]:
+    database = Database(lambda: mongo_uri, database_name, options=database_options)
+    yield database
+    database.close()

@@ -3,6 +3,7 @@
 import secrets
 
 MAX_SECONDS = 0xFFFFFFFF
+LATEST = 253_402_300_799_999  # the last ms of the year 9999, where dates end
 
 
 def new_entry_id(at: int) -> str:
@@ -21,9 +22,9 @@ def entry_time(identifier: str) -> int:
 
 def new_log_id(at: int) -> str:
     """An id for the time `at` (ms since 1970) that begins at random: logs spread over shards."""
-    return f"{secrets.token_hex(6)}{max(at, 0):012x}"
+    return f"{secrets.token_hex(6)}{min(max(at, 0), LATEST):012x}"
 
 
 def log_time(identifier: str) -> int:
     """The time (ms since 1970) that a log's id was made for; any 24 hex digits have one."""
-    return int(identifier[12:], 16)
+    return min(int(identifier[12:], 16), LATEST)

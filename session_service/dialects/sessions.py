@@ -76,7 +76,7 @@ def sessions_dialect(
         prefixes=("/sess", "/sessions"),
         description="会话、聊天记录与自动回复 · Sessions, chats and automatic replies",
         failure=failure,
-        failure_schema=words.Failure,
+        failure_schema=words.SessionsFailure,
         authenticate=authenticate,
         messages=words.Chinese.messages,
     )

@@ -1,0 +1,43 @@
+"""The OpenAPI document: its head, and flask-smorest without what the dialects do themselves."""
+
+from typing import Any
+
+from flask_smorest import Api
+
+from session_service import __version__
+
+ABOUT = """Chat for a local network: sessions, messages and automatic replies.
+
+Every call but those of the service itself needs a token: `Authorization: Bearer <JWT>`, signed
+with the service's `JWT_SECRET_KEY` (HS256), with the user's id as `sub` and an `exp`. Every path
+works with and without a trailing slash. Every answer carries an `X-Request-ID`.
+"""
+
+OPENAPI_SETTINGS: dict[str, Any] = {
+    "API_TITLE": "Session Service",
+    "API_VERSION": __version__,
+    "OPENAPI_VERSION": "3.1.0",
+    "OPENAPI_URL_PREFIX": "/",
+    "API_SPEC_OPTIONS": {
+        "info": {"description": ABOUT, "license": {"name": "MIT", "identifier": "MIT"}},
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            }
+        },
+    },
+}
+
+
+class ServiceApi(Api):  # type: ignore[misc]
+    """Serves the document; pages, ETags and failures of flask-smorest's own are not used here."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_nothing(self) -> None:
+        pass
+
+    _register_error_handlers = _register_nothing
+    _register_responses = _register_nothing
+    _register_etag_headers = _register_nothing
+    _register_pagination_header = _register_nothing

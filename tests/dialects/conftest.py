@@ -1,0 +1,83 @@
+"""The application over the real database, and callers with tokens of their own."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import jwt
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app import create_app
+from config import Config
+from session_service.store.database import Database
+
+SECRET = "a secret that only the tests know, 32 bytes"
+MakeApp = Callable[..., Flask]
+
+
+class Caller:
+    """A user of the API: a test client that sends a token with every request."""
+
+    def __init__(self, client: FlaskClient, token: str | None) -> None:
+        self.client = client
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> TestResponse:
+        headers = {**self.headers, **options.pop("headers", {})}
+        if body is not None:
+            options["json"] = body
+        return self.client.open(path, method=method, headers=headers, **options)
+
+
+def token(user_id: object = "alice", **claims: Any) -> str:
+    """A token as a peer would sign it."""
+    now = int(time.time())
+    return jwt.encode({"sub": user_id, "iat": now, "exp": now + 600, **claims}, SECRET)
+
+
+@pytest.fixture(scope="session")
+def make_token() -> Callable[..., str]:
+    return token
+
+
+@pytest.fixture
+def make_app(database: Database) -> MakeApp:
+    def make(using: Database = database, **settings: Any) -> Flask:
+        return create_app(replace(Config(jwt_secret_key=SECRET), **settings), using)
+
+    return make
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app()
+
+
+@pytest.fixture(scope="session")
+def call_as() -> Callable[..., Caller]:
+    """Makes a caller of an app: with a token for that user, or without one for None."""
+
+    def make(app: Flask, user_id: str | None, **claims: Any) -> Caller:
+        return Caller(app.test_client(), token(user_id, **claims) if user_id else None)
+
+    return make
+
+
+@pytest.fixture
+def alice(app: Flask, call_as: Callable[..., Caller]) -> Caller:
+    return call_as(app, "alice", nickname="小明")
+
+
+@pytest.fixture
+def bob(app: Flask, call_as: Callable[..., Caller]) -> Caller:
+    return call_as(app, "bob")
+
+
+@pytest.fixture
+def session_id(alice: Caller) -> str:
+    created = alice("POST", "/sess", {"sess_name": "周末"})
+    return str(created.json["data"]["sess_id"])

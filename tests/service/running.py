@@ -1,0 +1,163 @@
+"""A whole service under test: started as its users start it, watched from outside."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from session_service.embedded.record import DataDir
+
+ROOT = Path(__file__).parents[2]
+SECRET = "a secret that only the tests know, 32 bytes"
+GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "-c", "gunicorn.conf.py", "app:app"]
+DEVELOPMENT = [sys.executable, "app.py"]
+PATIENCE_S = 30.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+    """Waits for the condition and gives what it said."""
+    deadline = time.monotonic() + patience_s
+    while not (said := condition()):
+        assert time.monotonic() < deadline, f"waited in vain for: {what}"
+        time.sleep(0.05)
+    return said
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(each) for each in found.read_text().split()] if found.exists() else []
+
+
+class Service:
+    """One server on a port and a data directory of its own."""
+
+    def __init__(self, folder: Path, command: list[str] = GUNICORN, **settings: str) -> None:
+        self.folder = folder
+        self.port = int(settings.get("PORT") or free_port())
+        self.data = Path(settings.get("DATA_DIR") or folder / "data")
+        self.log = folder / "log"
+        known = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        self.environ = {
+            **known,
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "DATA_DIR": str(self.data),
+            "JWT_SECRET_KEY": SECRET,
+            "PYTHONWARNINGS": "ignore",
+            **settings,
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def ready(self, status: int = 200) -> "Service":
+        def answers() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                return self.request("GET", "/health")[0] == status
+            except OSError:
+                return False
+
+        until(answers, f"/health to answer {status}")
+        return self
+
+    def request(
+        self, method: str, path: str, body: Any = None, *, user: str = "alice", **headers: str
+    ) -> tuple[int, Any]:
+        """Status and parsed body; OSError when there is no answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        headers = {"Authorization": f"Bearer {self.bearer(user)}", **headers}
+        try:
+            raw = None if body is None else json.dumps(body)
+            if raw is not None:
+                headers["Content-Type"] = "application/json"
+            connection.request(method, path, raw, headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
+        finally:
+            connection.close()
+
+    def bearer(self, user: str = "alice") -> str:
+        return jwt.encode({"sub": user, "exp": int(time.time()) + 600}, SECRET)
+
+    def new_session(self) -> str:
+        status, answer = self.request("POST", "/sess", {"sess_name": "test"})
+        assert status == 201, answer
+        return str(answer["data"]["sess_id"])
+
+    def send(self, session_id: str, text: str, key: str | None = None) -> tuple[int, Any]:
+        headers = {"Idempotency-Key": key} if key else {}
+        body = {"chat_content": text}
+        return self.request("POST", f"/sess/{session_id}/chat", body, **headers)
+
+    def texts(self, session_id: str) -> list[tuple[str, str]]:
+        status, answer = self.request("GET", f"/sess/{session_id}/chats")
+        assert status == 200, answer
+        return [(each["from"], each["chat_content"]) for each in answer["data"]]
+
+    def workers(self) -> list[int]:
+        """The pids of gunicorn's workers, told from the supervisor by their command."""
+        found = []
+        for pid in children(self.pid):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"session_service.embedded" not in command:
+                found.append(pid)
+        return found
+
+    def database(self) -> list[int]:
+        """The pids of the supervisor and of the database."""
+        record = DataDir(self.data).read_record()
+        if record is None or record.database is None:
+            return []
+        return [record.supervisor, record.database]
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(60)
+
+    def owned(self) -> list[int]:
+        """The pids of all processes of this service but its own."""
+        return [*self.database(), *children(self.pid)]
+
+
+def clean_up(services: list[Service]) -> None:
+    """Stops them and sees to it that nothing is left."""
+    owned = [pid for service in services for pid in service.owned()]
+    for service in services:
+        service.stop()
+    until(lambda: not any(alive(pid) for pid in owned), "all processes to end")

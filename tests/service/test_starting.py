@@ -1,0 +1,149 @@
+"""How the service starts and what it leaves behind."""
+
+import re
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.service.running import DEVELOPMENT, ROOT, alive, free_port, until
+
+
+def test_it_says_where_it_is_and_has_one_database_for_all_workers(serve):
+    service = serve().ready()
+    said = service.log.read_text()
+    for place in (f"http://127.0.0.1:{service.port}", "/docs", str(service.data)):
+        assert place in said
+    assert len(service.workers()) == 2
+    databases = subprocess.run(
+        ["pgrep", "-f", f"secantusd.*{service.data}"], capture_output=True, text=True
+    )
+    assert databases.stdout.split() == [str(service.database()[1])]
+
+
+def test_sigterm_ends_everything_and_a_new_start_finds_the_data(serve):
+    first = serve().ready()
+    owned = [*first.workers(), *first.database()]
+    session_id = first.new_session()
+    first.send(session_id, "hello")
+    assert first.stop() == 0
+    until(lambda: not any(map(alive, owned)), "workers and database to end")
+    second = serve(DATA_DIR=str(first.data)).ready()
+    assert ("user", "hello") in second.texts(session_id)
+
+
+def test_ctrl_c_ends_everything(serve):
+    service = serve().ready()
+    owned = [*service.workers(), *service.database()]
+    service.stop(signal.SIGINT)
+    until(lambda: not any(map(alive, owned)), "workers and database to end")
+
+
+def test_a_second_server_on_the_same_data_says_so_and_exits(serve):
+    first = serve().ready()
+    second = serve(DATA_DIR=str(first.data))
+    assert second.process.wait(30) != 0
+    assert f"is in use by process {first.pid}" in second.log.read_text()
+    assert first.request("GET", "/health")[0] == 200
+
+
+def test_a_setting_that_cannot_be_used_stops_the_start_with_its_name(serve):
+    service = serve(WORKERS="many")
+    assert service.process.wait(30) != 0
+    said = service.log.read_text()
+    assert "WORKERS='many'" in said
+    assert "Traceback" not in said
+
+
+def test_a_broken_rule_file_stops_the_start_with_its_line(serve, tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules:\n  - name: x\n    nonsense: 1\n")
+    service = serve(REPLY_RULES_FILE=str(rules))
+    assert service.process.wait(30) != 0
+    assert re.search(r"rules\.yaml:\d", service.log.read_text())
+
+
+def test_an_unknown_engine_stops_the_start_with_its_name(serve):
+    service = serve(REPLY_ENGINE="nonesuch")
+    assert service.process.wait(30) != 0
+    assert "REPLY_ENGINE" in service.log.read_text()
+
+
+def test_an_unset_secret_is_made_once_and_kept(serve):
+    first = serve(JWT_SECRET_KEY="").ready()
+    kept = first.data / "jwt_key"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    token = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app", "token", "alice"],
+        cwd=ROOT,
+        env=first.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert first.request("GET", "/sessions", **bearer)[0] == 200
+    first.stop()
+    second = serve(JWT_SECRET_KEY="", DATA_DIR=str(first.data)).ready()
+    for _ in range(8):  # whichever worker answers
+        assert second.request("GET", "/sessions", **bearer)[0] == 200
+
+
+def test_a_named_server_or_production_demands_a_secret(serve):
+    for settings in ({"APP_ENV": "production"}, {"MONGO_URI": "mongodb://127.0.0.1:9"}):
+        service = serve(JWT_SECRET_KEY="", **settings)
+        assert service.process.wait(30) != 0
+        assert "JWT_SECRET_KEY" in service.log.read_text()
+    service = serve(JWT_SECRET_KEY="short", APP_ENV="production")
+    assert service.process.wait(30) != 0
+    assert "32 bytes" in service.log.read_text()
+
+
+def test_the_development_server_keeps_its_database_over_a_reload(serve):
+    service = serve(DEVELOPMENT).ready()
+    session_id = service.new_session()
+    supervisor, database = service.database()
+    reloading = Path(ROOT / "config.py")
+    before = service.log.read_text().count("Restarting")
+    reloading.touch()
+    until(lambda: service.log.read_text().count("Restarting") > before, "the reloader")
+    service.ready()
+    assert service.database() == [supervisor, database]
+    assert service.request("GET", f"/sess/{session_id}")[0] == 200
+    service.stop(signal.SIGINT)
+    until(lambda: not alive(database), "the database to end")
+
+
+def test_a_taken_port_leaves_no_database_behind(serve):
+    first = serve().ready()
+    second = serve(PORT=str(first.port))
+    assert second.process.wait(60) != 0
+    assert "in use" in second.log.read_text().lower()
+    until(lambda: not any(map(alive, second.database())), "the second database to end")
+
+
+def test_logs_are_one_json_line_a_request_on_demand(serve):
+    import json
+
+    service = serve(LOG_FORMAT="json").ready()
+    service.request("GET", "/sessions", **{"X-Request-ID": "my-own-id"})
+    lines = [line for line in service.log.read_text().splitlines() if "my-own-id" in line]
+    assert len(lines) == 1
+    line = json.loads(lines[0])
+    assert (
+        line.items()
+        >= {
+            "request_id": "my-own-id",
+            "method": "GET",
+            "path": "/sessions",
+            "status": 200,
+            "user_id": "alice",
+        }.items()
+    )
+    assert line["ms"] >= 0
+
+
+def test_a_port_may_be_chosen(serve):
+    port = free_port()
+    assert serve(PORT=str(port)).ready().port == port

@@ -1,0 +1,105 @@
+"""The house holds: imports point down, and each third-party library has one door."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("session_service", "schemas", "app", "config")
+
+# Which part may import which others of ours, and which libraries come in through it alone.
+MAY_IMPORT = {
+    "session_service.errors": set(),
+    "session_service.models": set(),
+    "session_service.core": {"session_service.errors", "session_service.models"},
+    "session_service.store": {"session_service.errors", "session_service.models"},
+    "session_service.replies": {"session_service.errors", "session_service.models"},
+    "session_service.embedded": {"session_service.errors"},
+    "session_service.dialects": {
+        "session_service",
+        "session_service.core",
+        "session_service.errors",
+        "session_service.models",
+        "schemas",
+    },
+    "schemas": set(),
+    "config": set(),
+}
+DOORS = {
+    "flask": {"session_service.dialects", "app"},
+    "flask_smorest": {"session_service.dialects"},
+    "flask_jwt_extended": {"session_service.dialects", "app"},
+    "flask_cors": {"app"},
+    "webargs": {"session_service.dialects"},
+    "werkzeug": {"session_service.dialects"},
+    "marshmallow": {"schemas", "session_service.dialects", "config"},
+    "environs": {"config"},
+    "pymongo": {"session_service.store", "session_service.embedded"},
+    "bson": {"session_service.store"},
+    "regex": {"session_service.replies"},
+    "yaml": {"session_service.replies"},
+    "orjson": {"session_service.dialects"},
+    "secantus": set(),  # GPL: a program we start, never a library we import
+    "gevent": set(),
+}
+
+
+def modules() -> dict[str, Path]:
+    files = [ROOT / "app.py", ROOT / "config.py"]
+    files += sorted((ROOT / "schemas").rglob("*.py"))
+    files += sorted((ROOT / "session_service").rglob("*.py"))
+    return {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in files
+    }
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found |= {f"{node.module}.{each.name}" for each in node.names} | {str(node.module)}
+    return found
+
+
+def part_of(name: str) -> str:
+    first, _, rest = name.partition(".")
+    if first != "session_service" or not rest:
+        return first
+    part = f"{first}.{rest.partition('.')[0]}"
+    return part if part in MAY_IMPORT else first
+
+
+@pytest.mark.parametrize("module", sorted(set(modules()) - {"app", "session_service"}))
+def test_arrows_point_down(module):
+    part = part_of(module)
+    ours = {part_of(name) for name in imports(modules()[module]) if name.startswith(PACKAGES)}
+    if part != "session_service.dialects":
+        ours.discard("session_service")  # `from session_service.x import y` names it as well
+    assert ours <= {part, *MAY_IMPORT[part], "session_service"}, module
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_a_library_comes_in_by_its_door(library):
+    through = {
+        part_of(module)
+        for module, file in modules().items()
+        if any(name == library or name.startswith(f"{library}.") for name in imports(file))
+    }
+    assert through <= DOORS[library]
+
+
+def test_no_dialect_imports_another():
+    dialects = ROOT / "session_service" / "dialects"
+    names = {"sessions"}
+    for file in dialects.glob("*.py"):
+        used = {
+            name.removeprefix("session_service.dialects.").partition(".")[0]
+            for name in imports(file)
+            if name.startswith("session_service.dialects.")
+        }
+        assert not (used & names) - {file.stem}, file.name

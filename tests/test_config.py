@@ -1,0 +1,119 @@
+"""Settings come from the environment, and what cannot be used is refused by name."""
+
+import stat
+
+import pytest
+
+import config
+
+KEY = "k" * 40
+
+
+@pytest.fixture
+def environ(monkeypatch, tmp_path):
+    """An environment with none of the service's variables, in an empty folder."""
+    for name in list(config.os.environ):
+        if name not in ("PATH", "HOME"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch.setenv
+
+
+def refusal() -> str:
+    with pytest.raises(config.ConfigError) as refused:
+        config.load()
+    return str(refused.value)
+
+
+def test_defaults_are_those_of_the_contract(environ, tmp_path):
+    loaded = config.load()
+    assert (loaded.host, loaded.port, loaded.workers) == ("0.0.0.0", 5003, 2)
+    assert (loaded.mongo_uri, loaded.mongo_db) == (None, "session_service")
+    assert (loaded.jwt_expires_s, loaded.graceful_timeout) == (86_400, 30)
+    assert (loaded.reply_engine, loaded.reply_timeout_s) == ("rules", 20)
+    assert loaded.limits == config.Limits(1024 * 1024, 200, 10_000)
+    assert loaded.cors_origins == ()
+
+
+def test_an_env_file_is_read_and_the_environment_goes_before_it(environ, tmp_path):
+    (tmp_path / ".env").write_text(f"PORT=6000\nWORKERS=7\nJWT_SECRET_KEY={KEY}\n")
+    environ("WORKERS", "3")
+    loaded = config.load()
+    assert (loaded.port, loaded.workers, loaded.jwt_secret_key) == (6000, 3, KEY)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("PORT", "0", "65535"),
+        ("PORT", "x", "integer"),
+        ("WORKERS", "1.5", "integer"),
+        ("APP_ENV", "test", "development, production"),
+        ("LOG_LEVEL", "loud", "debug, info"),
+        ("LOG_FORMAT", "xml", "console, json"),
+        ("REPLY_TIMEOUT_S", "-1", "600"),
+        ("MAX_BODY_BYTES", "1", "1024"),
+        ("CORS_ORIGINS", "example.org", "http"),
+        ("MONGO_DB", "a.b", "database"),
+        ("TLS_CERT", "/no/such/file", "exists"),
+        ("REPLY_RULES_FILE", "/no/such/file", "exists"),
+    ],
+)
+def test_an_invalid_value_is_one_line_with_name_value_and_what_is_allowed(
+    environ, name, value, allowed
+):
+    environ(name, value)
+    said = refusal()
+    assert said.startswith(f"{name}={value!r}: ")
+    assert allowed in said
+    assert "\n" not in said
+
+
+def test_every_invalid_variable_has_its_line(environ):
+    environ("PORT", "x")
+    environ("WORKERS", "x")
+    assert [line.partition("=")[0] for line in refusal().splitlines()] == ["PORT", "WORKERS"]
+
+
+def test_secrets_are_never_shown(environ):
+    environ("MONGO_URI", "http://user:secret@host")
+    assert "secret" not in refusal()
+    shown = repr(config.Config(jwt_secret_key=KEY, mongo_uri="mongodb://user:secret@host"))
+    assert "secret@" not in shown
+    assert KEY not in shown
+
+
+def test_tls_wants_both_files_or_neither(environ, tmp_path):
+    (tmp_path / "cert").touch()
+    environ("TLS_CERT", str(tmp_path / "cert"))
+    assert "TLS_KEY" in refusal()
+
+
+def test_a_secret_is_made_once_and_kept_private(environ, tmp_path):
+    first = config.load()
+    assert len(first.jwt_secret_key) >= 32
+    assert config.load().jwt_secret_key == first.jwt_secret_key
+    kept = tmp_path / "data" / "jwt_key"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert [each.name for each in kept.parent.iterdir()] == ["jwt_key"]
+
+
+def test_a_data_directory_that_cannot_be_used_is_named(environ, tmp_path):
+    (tmp_path / "file").touch()
+    environ("DATA_DIR", str(tmp_path / "file"))
+    assert "DATA_DIR" in refusal()
+
+
+@pytest.mark.parametrize("setting", [("APP_ENV", "production"), ("MONGO_URI", "mongodb://host")])
+def test_a_secret_must_be_set_where_instances_must_agree(environ, setting):
+    environ(*setting)
+    assert "JWT_SECRET_KEY" in refusal()
+    environ("JWT_SECRET_KEY", KEY)
+    assert config.load().jwt_secret_key == KEY
+
+
+def test_production_refuses_a_short_secret(environ):
+    environ("JWT_SECRET_KEY", "short")
+    assert config.load().jwt_secret_key == "short"
+    environ("APP_ENV", "production")
+    assert "32 bytes" in refusal()

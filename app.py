@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import click
 from flask import Flask
 from flask_cors import CORS
 from flask_jwt_extended import JWTManager, create_access_token
+from werkzeug.serving import WSGIRequestHandler
 
 import config as settings
 from config import Config
@@ -24,10 +26,14 @@ from session_service.dialects.openapi import OPENAPI_SETTINGS, ServiceApi
 from session_service.dialects.request_log import configure_logging, log_requests
 from session_service.dialects.service import docs_pages, service_dialect
 from session_service.dialects.sessions import sessions_dialect
+from session_service.errors import Unavailable
 from session_service.replies import load_engine
 from session_service.replies.responder import Responder
 from session_service.store.database import EMBEDDED_OPTIONS, Database
 from session_service.store.sessions import SessionStore
+
+HOUSEKEEPING_PAUSE_S = 5.0
+RELOADED = "WERKZEUG_RUN_MAIN"  # set in the development server's reloaded child
 
 
 def create_app(config: Config, database: Database | None = None) -> Flask:
@@ -44,7 +50,7 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
 
     database = database or connect(config)
     store = SessionStore(database)
-    log = MessageLog(store, clock=now_ms)
+    log = app.extensions["message_log"] = MessageLog(store, clock=now_ms)
     engine = load_engine(
         config.reply_engine, rules_file=config.reply_rules_file, environ=os.environ
     )
@@ -117,7 +123,7 @@ def develop() -> None:
     """
     config = settings.load_or_exit()
     configure_logging(config.log_level, config.log_format)
-    if config.mongo_uri or os.environ.get("WERKZEUG_RUN_MAIN"):
+    if config.mongo_uri or os.environ.get(RELOADED):
         return _run(config)
     try:
         database = embedded.start(config.data_dir)
@@ -130,8 +136,42 @@ def develop() -> None:
 
 
 def _run(config: Config) -> None:
+    app = create_app(config)
+    if os.environ.get(RELOADED):
+        start_housekeeping(app)
     tls = (str(config.tls_cert), str(config.tls_key)) if config.tls_cert else None
-    create_app(config).run(config.host, config.port, use_reloader=True, ssl_context=tls)
+    app.run(
+        config.host,
+        config.port,
+        use_reloader=True,
+        ssl_context=tls,
+        request_handler=DevelopmentHandler,
+    )
+
+
+class DevelopmentHandler(WSGIRequestHandler):
+    """The development server's: names no versions, and leaves the log to the application."""
+
+    def version_string(self) -> str:
+        return "session-service"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
+def start_housekeeping(app: Flask) -> None:
+    """Finishes in the background what an earlier life of the service left half done."""
+    threading.Thread(target=_keep_house, args=[app], daemon=True).start()
+
+
+def _keep_house(app: Flask) -> None:
+    while True:
+        try:
+            app.extensions["message_log"].finish_deletions()
+        except Unavailable:
+            time.sleep(HOUSEKEEPING_PAUSE_S)
+        else:
+            return
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "session_service.core": {"session_service.errors", "session_service.models"},
     "session_service.store": {"session_service.errors", "session_service.models"},
     "session_service.replies": {"session_service.errors", "session_service.models"},
+    "session_service.addresses": set(),
     "session_service.embedded": {"session_service.errors"},
     "session_service.dialects": {
         "session_service",
@@ -32,7 +33,7 @@ DOORS = {
     "flask_jwt_extended": {"session_service.dialects", "app"},
     "flask_cors": {"app"},
     "webargs": {"session_service.dialects"},
-    "werkzeug": {"session_service.dialects"},
+    "werkzeug": {"session_service.dialects", "app"},
     "marshmallow": {"schemas", "session_service.dialects", "config"},
     "environs": {"config"},
     "pymongo": {"session_service.store", "session_service.embedded"},
@@ -42,6 +43,7 @@ DOORS = {
     "orjson": {"session_service.dialects"},
     "secantus": set(),  # GPL: a program we start, never a library we import
     "gevent": set(),
+    "ifaddr": {"session_service.addresses"},
 }
 
 

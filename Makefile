@@ -29,8 +29,8 @@ format: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp  ## side by side with the floor; writes docs/performance.md
 	$(BIN)/python -m benchmarks
 
-token: $(VENV)/run.stamp  ## a token to try the API with: make -s token USER_ID=alice
-	@$(BIN)/flask --app app token $(or $(USER_ID),alice)
+token: $(VENV)/run.stamp  ## a token to try the API with: make -s token USER_ID=alice NAME=小明
+	@$(BIN)/flask --app app token $(or $(USER_ID),alice) $(if $(NAME),--name "$(NAME)")
 
 lock: $(VENV)/dev.stamp  ## pin the newest versions that fit pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -64,9 +64,20 @@ def data_dir(provisioned: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, EmbeddedDatabase]]:
-    data_dir = tmp_path_factory.mktemp("shared") / "data"
-    with started(data_dir) as database:
-        yield data_dir, database
+    home = tmp_path_factory.mktemp("shared")
+    data_dir = home / "data"
+    (home / ".secantus").mkdir()
+    data_dir.mkdir(0o700)
+    for place in (home, home / ".secantus", data_dir):
+        (place / "secantusd.toml").write_text("[nonsense]\n")
+    with (data_dir / "database.log").open("wb") as log:
+        log.truncate(LOG_LIMIT_BYTES + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("HOME", str(home))
+        database = start(Path("data"))
+    yield data_dir, database
+    database.stop()
 
 
 @contextmanager
@@ -141,18 +152,22 @@ def gone(pid: int) -> bool:
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def test_data_survive_a_clean_restart(data_dir: Path) -> None:
-    with started(data_dir) as database:
-        assert numbers(database.uri) == [1]
-
-
 def test_files_are_for_the_owner_alone(shared: tuple[Path, EmbeddedDatabase]) -> None:
     data_dir, _ = shared
-    modes = {path.name: path.stat().st_mode & 0o777 for path in data_dir.iterdir()}
-    assert modes.pop("database") == 0o700
-    assert set(modes.values()) == {0o600}
-    assert {"lock", "database.json", "database.password", "database.log"} <= set(modes)
-    assert data_dir.stat().st_mode & 0o777 == 0o700
+    assert (data_dir / "database").stat().st_mode & 0o777 == 0o700
+    for name in ("lock", "database.json", "database.password", "database.toml", "database.log"):
+        assert (data_dir / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_stray_settings_are_not_picked_up(shared: tuple[Path, EmbeddedDatabase]) -> None:
+    _, database = shared
+    assert answers(database.uri)
+
+
+def test_long_log_is_put_aside(shared: tuple[Path, EmbeddedDatabase]) -> None:
+    data_dir, _ = shared
+    assert (data_dir / "database.log").stat().st_size < 10_000
+    assert (data_dir / "database.log.1").stat().st_size == LOG_LIMIT_BYTES + 1
 
 
 def test_password_is_asked_for(shared: tuple[Path, EmbeddedDatabase]) -> None:
@@ -200,6 +215,7 @@ def test_second_server_is_told_who_has_the_directory(
 
 
 def test_command_line_starts_a_database_for_itself(data_dir: Path) -> None:
+    assert not (data_dir / "database.json").exists()
     with running(data_dir) as uri:
         assert numbers(uri) == [1]
     with pytest.raises(EmbeddedError):
@@ -264,6 +280,7 @@ def test_server_killed_at_its_start_leaves_nothing(tmp_path: Path) -> None:
         pids = record(data_dir)
         process.kill()
         eventually(lambda: gone(pids["supervisor"]) and gone(pids["database"]))
+    assert data_dir.stat().st_mode & 0o777 == 0o700
 
 
 def test_ensure_replaces_a_killed_supervisor(data_dir: Path) -> None:
@@ -356,23 +373,3 @@ def write_record(data_dir: Path, database: int) -> None:
     gone_pid = 2**22 + 1  # above what any system gives out
     fields = {"state": "running", "server": gone_pid, "supervisor": gone_pid}
     (data_dir / "database.json").write_text(json.dumps({**fields, "database": database}))
-
-
-def test_stray_settings_are_not_picked_up(
-    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / ".secantus").mkdir()
-    for place in (tmp_path, tmp_path / ".secantus", data_dir):
-        (place / "secantusd.toml").write_text("[nonsense]\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    with started(Path("data")) as database:
-        assert answers(database.uri)
-
-
-def test_long_log_is_put_aside(data_dir: Path) -> None:
-    with (data_dir / "database.log").open("wb") as log:
-        log.truncate(LOG_LIMIT_BYTES + 1)
-    with started(data_dir):
-        assert (data_dir / "database.log").stat().st_size < 10_000
-        assert (data_dir / "database.log.1").stat().st_size == LOG_LIMIT_BYTES + 1

@@ -13,11 +13,13 @@ def fold(state: LogState, entries: Sequence[Entry]) -> Changes:
     joined: dict[str, tuple[int, int]] = {}
     members = list(state.members)
     for entry in entries:
-        if entry.to is not None:
-            _see(entry.to, -1, members, seen, joined)
-        elif not entry.silent:
+        if entry.silent:
+            pass  # counts for nobody
+        elif entry.to is None:
             total += 1
             _see(entry.sender, 1, members, seen, joined)
+        elif entry.to != entry.sender:
+            _see(entry.to, -1, members, seen, joined)
         if entry.event is None:
             continue
         member = entry.event.member

@@ -58,12 +58,13 @@ class LogStore(Protocol[HeadT_co]):
     def count_from_others(self, log_id: str, member: str, after: int, upto: int) -> int:
         """Entries with after < seq <= upto that count for this member and are not its own."""
 
-    def retire(self, log_id: str, now: int) -> None:
+    def retire(self, log_id: str, seq: int, now: int) -> None:
         """Notes that a log is to go, and takes its head away: from now on there is none."""
 
-    def retired(self) -> list[tuple[str, int]]:
-        """The logs that are to go, and since when (ms)."""
+    def retired(self) -> list[tuple[str, int, int]]:
+        """The logs that are to go: id, last seq, and since when (ms)."""
 
-    def delete_entries(self, log_id: str) -> None: ...
+    def delete_entries(self, log_id: str, before: int | None = None) -> None:
+        """Deletes a log's entries; with `before` those of a lower seq."""
 
     def forget_retired(self, log_id: str) -> None: ...

@@ -5,8 +5,10 @@ the head first and then the entries up to it, so what they see and what is count
 every moment. A proposal whose sender died waits unseen until the next sender commits it.
 """
 
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
@@ -21,8 +23,22 @@ from session_service.models import Draft, Entry, LogState
 log = structlog.get_logger(__name__)
 
 GRACE_MS = 60_000  # longer than any send is under way
+CHUNK = 1000  # entries that one operation may handle
+SHORT = 200  # entries that a caller can wait to see deleted
 
 H = TypeVar("H", bound=Head)
+
+
+def in_thread(job: Callable[[], None]) -> None:
+    """Does a job beside the caller, which will not wait for it; it may fail as Unavailable."""
+
+    def run() -> None:
+        try:
+            job()
+        except Unavailable:
+            log.warning("left for the next start", job=str(job))
+
+    threading.Thread(target=run, daemon=True).start()
 
 
 class MessageLog(Generic[H]):
@@ -35,9 +51,11 @@ class MessageLog(Generic[H]):
         clock: Callable[[], int],
         sleep: Callable[[float], None] = time.sleep,
         entry_id: Callable[[int], str] = new_entry_id,
+        background: Callable[[Callable[[], None]], None] = in_thread,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._background = background
         self._tools = Tools(clock, sleep, entry_id, Turns())
 
     def post(
@@ -70,7 +88,7 @@ class MessageLog(Generic[H]):
         end = self._last_before(state, at)
         return self._store.between(state.id, end - limit, end + 1)
 
-    def everything(self, state: LogState, chunk: int = 1000) -> list[Entry]:
+    def everything(self, state: LogState, chunk: int = CHUNK) -> list[Entry]:
         """All committed entries, oldest first; a long log is read in several bounded reads."""
         entries: list[Entry] = []
         for after in range(0, state.seq, chunk):
@@ -99,30 +117,41 @@ class MessageLog(Generic[H]):
             if self._store.mark_read_to(state, member, read, state.total - unread, self._clock()):
                 return True
 
-    def delete(self, log_id: str) -> None:
-        """Deletes a log and its entries; what a crash leaves of them is deleted later."""
+    def delete(self, state: LogState) -> None:
+        """Deletes a log: it is gone at once, its entries follow.
+
+        Those of a short log before this returns, of a long one in the background; what a crash
+        leaves is deleted at the next start.
+        """
         with self._store.deadline():
-            self._store.retire(log_id, self._clock())
-        try:
-            self._store.delete_entries(log_id)
-            self.finish_deletions(older_than_ms=GRACE_MS)
-        except Unavailable:
-            log.warning("entries left for later", log_id=log_id)
+            self._store.retire(state.id, state.seq, self._clock())
+        done = state.seq <= SHORT and self._cleared(state.id)
+        self._background(partial(self.finish_deletions, GRACE_MS if done else 0))
 
     def finish_deletions(self, older_than_ms: int = 0) -> None:
-        """Deletes what remains of retired logs.
+        """Deletes what remains of retired logs; Unavailable when it could not be finished.
 
         A sender that was under way may have added to one after its deletion, and died before
         it could clean up: so a log is forgotten only when it has been gone for a while.
         """
-        now = self._clock()
-        for log_id, since in self._store.retired():
-            if since + older_than_ms > now:
+        for log_id, seq, since in self._store.retired():
+            age_ms = self._clock() - since
+            if age_ms < older_than_ms:
                 continue
-            self._store.retire(log_id, since)
+            self._store.retire(log_id, seq, since)
+            for before in range(CHUNK, seq, CHUNK):
+                self._store.delete_entries(log_id, before)
             self._store.delete_entries(log_id)
-            if since + GRACE_MS <= now:
+            if age_ms >= GRACE_MS:
                 self._store.forget_retired(log_id)
+
+    def _cleared(self, log_id: str) -> bool:
+        try:
+            with self._store.deadline():
+                self._store.delete_entries(log_id)
+        except Unavailable:
+            return False
+        return True
 
     def _last_before(self, state: LogState, at: int) -> int:
         """The seq of the last committed entry made before the time `at`; 0 where there is none.

@@ -17,7 +17,7 @@ T = TypeVar("T")
 SERVER = "server"
 WINDOW = 32  # entries a sender follows before it reads the head anew
 JITTER_S = 0.02  # without it two processes run in lock-step
-POLL_S = 0.1  # how often a repeat looks for the reply that somebody else is making
+POLL_MS = 100  # how often a repeat looks for the reply that somebody else is making
 DRAFT_FIELDS = tuple(field.name for field in fields(Draft))
 
 
@@ -165,8 +165,9 @@ class Send(Generic[H]):
         """Waits for the reply that an earlier sender of the same message may be making."""
         if any(entry.id == tried.id for tried in self._tried):
             return None
-        while self._tools.clock() < entry.created_at + answer.patience_ms:
-            self._tools.sleep(POLL_S)
+        age_ms = max(self._tools.clock() - entry.created_at, 0)  # the clock may have gone back
+        for _ in range(age_ms, answer.patience_ms, POLL_MS):
+            self._tools.sleep(POLL_MS / 1000)
             with self._store.deadline():
                 reply = self._stored_reply()
                 if reply is not None:

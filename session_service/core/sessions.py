@@ -113,8 +113,7 @@ class Sessions:
 
     def delete(self, user: User, session_id: str) -> None:
         """Deletes a session and its chats."""
-        self.get(user, session_id)
-        self._log.delete(session_id)
+        self._log.delete(self.get(user, session_id).log)
 
     def chats(
         self,

@@ -1,9 +1,7 @@
 """The few things the service asks of a collection; whatever fails is Unavailable."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
-import pymongo
 from pymongo import IndexModel
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
@@ -63,8 +61,7 @@ class Collection:
         with self._database.writing() as database:
             return database[self._name].update_one(where, change).matched_count > 0
 
-    def delete(self, where: Document, *, within_s: float | None = None) -> int:
-        """Deletes all that match and says how many; `within_s` where that may take long."""
-        limit = nullcontext() if within_s is None else pymongo.timeout(within_s)
-        with self._database.writing() as database, limit:
+    def delete(self, where: Document) -> int:
+        """Deletes all that match and says how many."""
+        with self._database.writing() as database:
             return database[self._name].delete_many(where).deleted_count

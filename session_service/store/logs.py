@@ -17,7 +17,6 @@ H = TypeVar("H")
 
 EPOCH = datetime(1970, 1, 1)
 MILLISECOND = timedelta(milliseconds=1)
-PATIENCE_S = 120.0  # for deleting a long log
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +153,21 @@ class LogStore(Generic[H]):
         """Makes a new, empty log; false when there is one of this id already."""
         return self._heads.insert([{"_id": ObjectId(log_id), **document, "seq": 0, "at": 0}])
 
-    def retire(self, log_id: str, now: int) -> None:
+    def retire(self, log_id: str, seq: int, now: int) -> None:
         """Notes that a log is to go, and takes its head away: from now on there is none."""
-        self._retired.insert([{"_id": ObjectId(log_id), "at": now}])
+        self._retired.insert([{"_id": ObjectId(log_id), "seq": seq, "at": now}])
         self._heads.delete({"_id": ObjectId(log_id)})
 
-    def retired(self) -> list[tuple[str, int]]:
-        """The logs that are to go, and since when (ms)."""
-        return [(str(each["_id"]), each["at"]) for each in self._retired.find({})]
+    def retired(self) -> list[tuple[str, int, int]]:
+        """The logs that are to go: id, last seq, and since when (ms)."""
+        return [(str(each["_id"]), each["seq"], each["at"]) for each in self._retired.find({})]
 
-    def delete_entries(self, log_id: str) -> None:
-        """Deletes all entries of a log, however long that takes."""
-        self._entries.delete({self._layout.log: ObjectId(log_id)}, within_s=PATIENCE_S)
+    def delete_entries(self, log_id: str, before: int | None = None) -> None:
+        """Deletes a log's entries; with `before` those of a lower seq."""
+        where: Document = {self._layout.log: ObjectId(log_id)}
+        if before is not None:
+            where["seq"] = {"$gt": 0, "$lt": before}
+        self._entries.delete(where)
 
     def forget_retired(self, log_id: str) -> None:
         self._retired.delete({"_id": ObjectId(log_id)})

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import g
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 import schemas.sessions as words
 from schemas.fields import is_hex_id
@@ -81,9 +81,13 @@ def sessions_dialect(
         messages=words.Chinese.messages,
     )
     name_body = words.session_name(title_chars)
-    chat_body = words.new_chat(message_chars)
-    paging = words.Paging()
+    add_collection_routes(dialect, sessions, name_body)
+    add_session_routes(dialect, sessions, name_body)
+    add_chat_routes(dialect, sessions, words.new_chat(message_chars))
+    return dialect
 
+
+def add_collection_routes(dialect: Dialect, sessions: Sessions, name_body: Schema) -> None:
     @dialect.post("/sess")
     @dialect.arguments(name_body, example={"sess_name": "周末计划"})
     @dialect.answers(201, words.done("SessionCreated", fields.Nested(words.SessionId)))
@@ -93,7 +97,7 @@ def sessions_dialect(
         return success("创建会话成功", {"sess_id": session.id}), 201
 
     @dialect.get("/sessions")
-    @dialect.arguments(paging, location="query")
+    @dialect.arguments(words.Paging(), location="query")
     @dialect.answers(
         200,
         words.done("SessionList", fields.List(fields.Nested(words.Session)), paged=True),
@@ -108,6 +112,8 @@ def sessions_dialect(
         found, following = sessions.list(g.user, **page)
         return success("获取会话列表成功", [show_session(each) for each in found], next=following)
 
+
+def add_session_routes(dialect: Dialect, sessions: Sessions, name_body: Schema) -> None:
     @dialect.get("/sess/<sess_id>")
     @dialect.answers(
         200,
@@ -141,6 +147,8 @@ def sessions_dialect(
         sessions.delete(g.user, checked(sess_id))
         return success("删除会话成功")
 
+
+def add_chat_routes(dialect: Dialect, sessions: Sessions, chat_body: Schema) -> None:
     @dialect.post("/sess/<sess_id>/chat", parameters=[IDEMPOTENCY_KEY])
     @dialect.arguments(chat_body, example={"chat_content": "你好"})
     @dialect.answers(
@@ -162,7 +170,7 @@ def sessions_dialect(
         return success("发送消息成功", data), 201
 
     @dialect.get("/sess/<sess_id>/chats")
-    @dialect.arguments(paging, location="query")
+    @dialect.arguments(words.Paging(), location="query")
     @dialect.answers(
         200,
         words.done("ChatList", fields.List(fields.Nested(words.Chat)), paged=True),
@@ -177,8 +185,6 @@ def sessions_dialect(
         """
         found, following = sessions.chats(g.user, checked(sess_id), **page)
         return success("获取聊天记录成功", [show_chat(each) for each in found], next=following)
-
-    return dialect
 
 
 def checked(sess_id: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pymongo import IndexModel
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from session_service.store.database import Database, Document
+from session_service.store.database import Database
+from session_service.store.documents import Document
 
 DUPLICATE_KEY = 11000
 

@@ -14,9 +14,8 @@ from pymongo.database import Database as MongoDatabase
 from pymongo.errors import PyMongoError
 
 from session_service.errors import ServiceError, StorageFull, Unavailable
+from session_service.store.documents import Document
 from session_service.store.remembered import Remembered
-
-Document = dict[str, Any]
 
 REQUEST_S = 2.5  # what one request's database work may take, so that a hung server is a 503
 SELECTION_MS = 2000

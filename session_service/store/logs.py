@@ -2,39 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from bson import ObjectId
 from pymongo import ASCENDING, IndexModel
 
-from session_service.models import Changes, Entry, Event, LogState
+from session_service.models import Changes, Entry, LogState
 from session_service.store.collection import Collection
-from session_service.store.database import Database, Deadline, Document
+from session_service.store.database import Database, Deadline
+from session_service.store.documents import Document, Layout, field_of, to_state
 
 H = TypeVar("H")
-
-EPOCH = datetime(1970, 1, 1)
-MILLISECOND = timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where a kind of log is kept and what its fields are called there.
-
-    `content` names the dialect's own fields of an entry; `touched` is a date of the head that
-    every commit moves on; with `dates` the time of an entry is a BSON date, else an int of ms.
-    """
-
-    heads: str
-    entries: str
-    content: tuple[str, ...]
-    log: str = "c"
-    sender: str = "sender"
-    created_at: str = "created_at"
-    touched: str | None = None
-    dates: bool = False
 
 
 class LogStore(Generic[H]):
@@ -72,11 +50,11 @@ class LogStore(Generic[H]):
         return self._to_head(document, to_state(document)) if document else None
 
     def insert(self, log_id: str, entries: Sequence[Entry]) -> bool:
-        return self._entries.insert([self._to_document(log_id, entry) for entry in entries])
+        return self._entries.insert([self._layout.to_document(log_id, entry) for entry in entries])
 
     def commit(self, state: LogState, changes: Changes) -> bool:
         where = {"_id": ObjectId(state.id), "seq": state.seq}
-        return self._heads.update(where, self._to_update(state, changes))
+        return self._heads.update(where, self._layout.to_update(state, changes))
 
     def discard(self, entries: Sequence[Entry]) -> None:
         if entries:
@@ -84,17 +62,19 @@ class LogStore(Generic[H]):
 
     def between(self, log_id: str, after: int, before: int) -> list[Entry]:
         where = {self._layout.log: ObjectId(log_id), "seq": {"$gt": after, "$lt": before}}
-        return [self._to_entry(each) for each in self._entries.find(where, sort=[("seq", 1)])]
+        return [
+            self._layout.to_entry(each) for each in self._entries.find(where, sort=[("seq", 1)])
+        ]
 
     def find_by_key(self, log_id: str, sender: str, key: str) -> Entry | None:
         document = self._entries.find_one(
             {self._layout.log: ObjectId(log_id), self._layout.sender: sender, "key": key}
         )
-        return self._to_entry(document) if document else None
+        return self._layout.to_entry(document) if document else None
 
     def seq_at(self, log_id: str, at: int) -> int | None:
         document = self._entries.find_one(
-            {self._layout.log: ObjectId(log_id), self._layout.created_at: self._to_time(at)}
+            {self._layout.log: ObjectId(log_id), self._layout.created_at: self._layout.to_time(at)}
         )
         return document["seq"] if document else None
 
@@ -103,7 +83,7 @@ class LogStore(Generic[H]):
             {self._layout.log: ObjectId(log_id), "seq": {"$in": list(seqs)}},
             fields=("seq", self._layout.created_at),
         )
-        return sorted((each["seq"], self._from_time(each)) for each in found)
+        return sorted((each["seq"], self._layout.from_time(each)) for each in found)
 
     def mark_read(self, log_id: str, member: str, now: int) -> bool:
         field = field_of(member)
@@ -171,94 +151,3 @@ class LogStore(Generic[H]):
 
     def forget_retired(self, log_id: str) -> None:
         self._retired.delete({"_id": ObjectId(log_id)})
-
-    def _to_update(self, state: LogState, changes: Changes) -> Document:
-        last = changes.last
-        sets: Document = {"seq": last.seq, "at": last.created_at}
-        if changes.members != state.members:
-            sets["members"] = list(changes.members)
-        for member, (seen, read) in changes.joined.items():
-            sets |= {f"seen.{field_of(member)}": seen, f"read.{field_of(member)}": read}
-        counts = {f"seen.{field_of(member)}": n for member, n in changes.seen.items()}
-        update: Document = {"$set": sets, "$inc": {"total": changes.total, **counts}}
-        if self._layout.touched:
-            update["$max"] = {self._layout.touched: to_date(last.created_at)}
-        if changes.left:
-            kept = ("seen", "read", "read_at")
-            update["$unset"] = {f"{k}.{field_of(m)}": "" for m in changes.left for k in kept}
-        return update
-
-    def _to_document(self, log_id: str, entry: Entry) -> Document:
-        names = self._layout
-        document: Document = {
-            "_id": ObjectId(entry.id),
-            names.log: ObjectId(log_id),
-            "seq": entry.seq,
-            names.sender: entry.sender,
-            "key": entry.key,
-            names.created_at: self._to_time(entry.created_at),
-            **entry.content,
-        }
-        if entry.to is not None:
-            document["to"] = entry.to
-        if entry.silent:
-            document["silent"] = True
-        if entry.event is not None:
-            document["event"] = [entry.event.kind, entry.event.member]
-        return document
-
-    def _to_entry(self, document: Document) -> Entry:
-        event = document.get("event")
-        return Entry(
-            id=str(document["_id"]),
-            seq=document["seq"],
-            sender=document[self._layout.sender],
-            key=document["key"],
-            created_at=self._from_time(document),
-            content={name: document[name] for name in self._layout.content if name in document},
-            to=document.get("to"),
-            silent=document.get("silent", False),
-            event=Event(*event) if event else None,
-        )
-
-    def _to_time(self, at: int) -> datetime | int:
-        return to_date(at) if self._layout.dates else at
-
-    def _from_time(self, document: Document) -> int:
-        time = document[self._layout.created_at]
-        return from_date(time) if self._layout.dates else time
-
-
-def to_state(document: Document) -> LogState:
-    """The state of a log as its head's document holds it."""
-    return LogState(
-        id=str(document["_id"]),
-        seq=document["seq"],
-        at=document["at"],
-        total=document.get("total", 0),
-        members=tuple(document.get("members", ())),
-        seen=_by_member(document.get("seen")),
-        read=_by_member(document.get("read")),
-    )
-
-
-def to_date(at: int) -> datetime:
-    return EPOCH + at * MILLISECOND
-
-
-def from_date(date: datetime) -> int:
-    return (date - EPOCH) // MILLISECOND
-
-
-def field_of(member: str) -> str:
-    """A member's id as a field name, in which `.` and `$` have a meaning of their own."""
-    return member.replace("%", "%25").replace(".", "%2E").replace("$", "%24")
-
-
-def _by_member(counts: Mapping[str, int] | None) -> dict[str, int]:
-    if not counts:
-        return {}
-    return {
-        field.replace("%24", "$").replace("%2E", ".").replace("%25", "%"): count
-        for field, count in counts.items()
-    }

@@ -8,8 +8,9 @@ from pymongo import ASCENDING, IndexModel
 
 from session_service.models import LogState, Session
 from session_service.store.collection import Collection
-from session_service.store.database import Database, Document
-from session_service.store.logs import Layout, LogStore, from_date, to_date, to_state
+from session_service.store.database import Database
+from session_service.store.documents import Document, Layout, from_date, to_date, to_state
+from session_service.store.logs import LogStore
 
 CHATS = Layout(
     heads="sessions",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from session_service.embedded.errors import EmbeddedError, InUse
 from session_service.embedded.handle import FAILED, IN_USE, READY
-from session_service.embedded.leash import Leash, Released
 from session_service.embedded.record import DataDir
 from session_service.embedded.supervisor import Supervisor, say
+from session_service.leash import Leash, Released
 
 
 class Report:

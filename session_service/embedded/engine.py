@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 
 from session_service.embedded.errors import EmbeddedError
-from session_service.embedded.leash import die_with_parent
 from session_service.embedded.record import HOST, DataDir
+from session_service.leash import die_with_parent
 
 PROGRAM = "secantusd-py"
 NOT_INSTALLED = (
-    'the embedded database is not installed: pip install "session-service[embedded]"'
-    " or set MONGO_URI"
+    'the embedded database is not installed: add the extra, pip install ".[embedded]" in a'
+    " checkout, or set MONGO_URI"
 )
 CACHE_SIZE = "256M"
 LOG_LIMIT_BYTES = 10 * 1024 * 1024

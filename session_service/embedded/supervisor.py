@@ -13,9 +13,9 @@ from typing import Any
 from session_service.embedded import account, lock
 from session_service.embedded.engine import STOP_GRACE_S, Engine
 from session_service.embedded.errors import EmbeddedError
-from session_service.embedded.leash import Leash
 from session_service.embedded.leftover import end_leftover
 from session_service.embedded.record import HOST, DataDir, Record, State, write_private
+from session_service.leash import Leash
 
 START_TIMEOUT_S = 30.0
 LOCK_TIMEOUT_S = STOP_GRACE_S + 5.0

@@ -1,4 +1,4 @@
-"""The ties between the processes: nobody outlives the one that started it."""
+"""The ties between server process and helpers: nobody outlives the one that started it."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ import time
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
-BEAT_S = 1.0  # the longest the supervisor sleeps without looking at its parent
+BEAT_S = 1.0  # the longest a helper sleeps without looking at its parent
 
 
 class Released(Exception):
@@ -17,7 +17,7 @@ class Released(Exception):
 
 
 class Leash:
-    """What ties the supervisor to its server: the pipe on standard input, and its parent.
+    """What ties a helper process to its server: the pipe on standard input, and its parent.
 
     The server alone holds the pipe's other end; a byte from it or its end means stop.
     """
@@ -30,13 +30,18 @@ class Leash:
         signal.set_wakeup_fd(poke, warn_on_full_buffer=False)
         _take_signals()
         # The death signal also comes when only the parent's starting thread ends: it does no
-        # more than wake the supervisor up, which then looks who its parent is.
+        # more than wake the helper up, which then looks who its parent is.
         _ask_for_death_signal(signal.SIGUSR1)
 
     @property
     def server(self) -> int:
         """The server's pid."""
         return self._server
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """For event loops: what becomes readable when it is worth asking whether it is `over`."""
+        return sys.stdin.fileno(), self._wake
 
     def over(self) -> bool:
         """Whether it is time to stop."""

@@ -1,0 +1,123 @@
+"""`python -m benchmarks`: measures, prints the tables and writes them into docs/performance.md."""
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+from benchmarks import dataset, lengths, machine, report, servers, side_by_side, trips
+from benchmarks.load import LoadError
+from session_service.errors import ServiceError
+
+PAGE = servers.ROOT / "docs" / "performance.md"
+SHORT = 100
+CHATS = 40  # in each session that the load is spread over
+PAGE_SECONDS = 0.3
+LOOK_SECONDS = 1.0
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How long a run takes: rounds of so many seconds, sessions, and the length of a long one."""
+
+    rounds: int
+    seconds: float
+    sessions: int
+    long: int
+    connections: tuple[int, ...]
+
+
+DEFAULT = Size(rounds=9, seconds=1.0, sessions=128, long=100_000, connections=(4, 64))
+QUICK = Size(rounds=1, seconds=0.1, sessions=16, long=500, connections=(4, 16))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """One run; ends with 130 when it is interrupted, having cleaned up."""
+    options = _options(arguments)
+    size = QUICK if options.quick else DEFAULT
+    size = replace(
+        size, rounds=options.rounds or size.rounds, seconds=options.seconds or size.seconds
+    )
+    try:
+        with _orderly_end():
+            before = machine.busy_share(LOOK_SECONDS)
+            results = _measure(size)
+            others = max(before or 0, machine.busy_share(LOOK_SECONDS) or 0)
+            tables = report.render(results, others)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (LoadError, ServiceError, servers.ServerError, trips.UnevenError) as error:
+        sys.exit(f"benchmarks: {error}")
+    print(tables)
+    if options.output:
+        report.write(options.output, tables)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="only see that all of it works")
+    parser.add_argument("--rounds", type=int, help=f"{DEFAULT.rounds} if not given")
+    parser.add_argument("--seconds", type=float, help=f"a round's; {DEFAULT.seconds} if not given")
+    parser.add_argument(
+        "--output", type=Path, help="the page to write into; not even the usual one if --quick"
+    )
+    options = parser.parse_args(arguments)
+    if options.output is None and not options.quick:
+        options.output = PAGE
+    return options
+
+
+def _measure(size: Size) -> report.Results:
+    with ExitStack() as stack:
+        temporary = tempfile.TemporaryDirectory(prefix="session-service-bench-")
+        folder = Path(stack.enter_context(temporary))
+        service, uri = stack.enter_context(servers.service(folder))
+        floor = stack.enter_context(servers.bare_floor(folder, uri))
+        store = stack.enter_context(dataset.session_store(uri))
+
+        _say(f"filling {size.sessions} sessions")
+        dialogues = dataset.dialogues(store, size.sessions, CHATS)
+        counted = trips.count(uri, dialogues[0], folder)
+        _say(f"service and floor by turns, {size.rounds} rounds")
+        workloads = side_by_side.workloads(dialogues, size.connections)
+        comparisons = side_by_side.compare(workloads, service, floor, size.rounds, size.seconds)
+        _say(f"filling a session with {size.long:,} chats")
+        short, long = (dataset.dialogue(store, "reader", count) for count in (SHORT, size.long))
+        _say("pages of a short and of a long session by turns")
+        growths = lengths.measure(
+            service, short, long, size.rounds, min(size.seconds, PAGE_SECONDS)
+        )
+    return report.Results(
+        comparisons, counted, growths, (SHORT, size.long), size.rounds, size.seconds
+    )
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Has every polite end unwind what was begun, once, without being interrupted in that."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in ENDINGS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, end) for each in ENDINGS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""The requests of the workloads, made once, sent many times."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from benchmarks.dataset import TEXT, Dialogue
+
+
+def send(dialogue: Dialogue) -> bytes:
+    """Send a chat."""
+    return _request("POST", f"/sess/{dialogue.id}/chat", dialogue, {"chat_content": TEXT})
+
+
+def read(dialogue: Dialogue, limit: int = 20, before: str | None = None) -> bytes:
+    """Read the newest chats, or the newest before one."""
+    cursor = f"&before={before}" if before else ""
+    return _request("GET", f"/sess/{dialogue.id}/chats?limit={limit}{cursor}", dialogue)
+
+
+def spread(requests: Sequence[bytes], connections: int) -> list[Sequence[bytes]]:
+    """A stream for each connection; no session is on two, so no two senders meet in one."""
+    return [requests[first::connections] for first in range(connections)]
+
+
+def _request(method: str, path: str, dialogue: Dialogue, body: object = None) -> bytes:
+    content = b"" if body is None else orjson.dumps(body)
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Authorization: Bearer {dialogue.token}",
+    ]
+    if content:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + content

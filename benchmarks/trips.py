@@ -1,0 +1,112 @@
+"""What a request asks of the database, counted; and that the floor asks and answers the same."""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
+from werkzeug.test import Client
+
+from app import create_app
+from benchmarks.dataset import TEXT, Dialogue
+from benchmarks.floor import Floor
+from benchmarks.servers import DATABASE, SECRET
+from config import Config
+from session_service.dialects.request_log import configure_logging
+from session_service.store.database import EMBEDDED_OPTIONS, Database
+
+Ask = Callable[[Client], Any]
+SIGNING_IN = ("saslStart", "saslContinue")
+
+
+class UnevenError(Exception):
+    """The floor no longer does what the service does, so their ratio means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trips:
+    """The commands that one kind of request sends to the database."""
+
+    name: str
+    commands: tuple[str, ...]
+
+
+class Commands(CommandListener):
+    """Notes every command as `name collection`."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name not in SIGNING_IN:
+            self.seen.append(f"{event.command_name} {event.command[event.command_name]}")
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+
+def count(uri: str, dialogue: Dialogue, folder: Path) -> list[Trips]:
+    """The round trips of a send and of a read; UnevenError where the floor's are others."""
+    listener = Commands()
+    connect: Callable[..., MongoClient[Any]] = partial(
+        MongoClient, event_listeners=[listener], **EMBEDDED_OPTIONS
+    )
+    configure_logging("warning", "console")
+    with (
+        closing(Database(lambda: uri, DATABASE, options={}, connect=connect)) as database,
+        connect(uri) as client,
+    ):
+        config = Config(jwt_secret_key=SECRET, data_dir=folder)
+        service = Client(create_app(config, database))
+        floor = Client(Floor(client[DATABASE], SECRET))
+        return [
+            Trips(name, _same(name, listener, ask, service, floor))
+            for name, ask in _asks(dialogue).items()
+        ]
+
+
+def _asks(dialogue: Dialogue) -> Mapping[str, Ask]:
+    path, headers = f"/sess/{dialogue.id}/chat", {"Authorization": f"Bearer {dialogue.token}"}
+
+    def send(client: Client) -> Any:
+        return client.post(path, json={"chat_content": TEXT}, headers=headers)
+
+    def read(client: Client) -> Any:
+        return client.get(f"{path}s?limit=20", headers=headers)
+
+    return {"send": send, "read 20": read}
+
+
+def _same(
+    name: str, listener: Commands, ask: Ask, service: Client, floor: Client
+) -> tuple[str, ...]:
+    ours, its = (_counted(listener, ask, client) for client in (service, floor))
+    if ours[0] != its[0] or _shape(name, ours[1]) != _shape(name, its[1]):
+        raise UnevenError(f"{name}: the service {ours}, the floor {its}")
+    return ours[0]
+
+
+def _counted(listener: Commands, ask: Ask, client: Client) -> tuple[tuple[str, ...], Any]:
+    ask(client)  # the first makes connections and indexes
+    listener.seen.clear()
+    answer = ask(client)
+    return tuple(listener.seen), answer.json
+
+
+def _shape(name: str, answer: Any) -> Any:
+    """What must be equal: a page in every word, a send in its form."""
+    if name != "send":
+        return answer
+    return {**answer, "data": {part: sorted(chat) for part, chat in answer["data"].items()}}

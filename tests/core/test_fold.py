@@ -1,133 +1,178 @@
-"""What messages do to the head of their log."""
+"""What a run of messages does to the head of its log."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from session_service.core.fold import advance, fold
 from session_service.models import Entry, Event, LogState
+from tests.core.ledger import check, recount
 
-EMPTY = LogState("log")
-MEMBERS = ("ann", "bob", "cid")
+NOBODY = LogState("log")
+
+members = st.sampled_from(["ann", "bob", "cem"])
+messages = st.builds(
+    Entry,
+    sender=members | st.just("server"),
+    key=st.just(""),
+    content=st.just({}),
+    to=st.none() | members,
+    silent=st.booleans(),
+    event=st.none() | st.builds(Event, st.sampled_from(["add", "remove"]), members),
+)
 
 
-def run(*drafts: dict, start: LogState = EMPTY) -> list[Entry]:
-    """Entries in the places after `start`."""
-    first = start.seq + 1
+def numbered(entries: Sequence[Entry], after: int = 0) -> list[Entry]:
     return [
-        Entry(key=str(seq), content={}, seq=seq, created_at=start.at + seq, **draft)
-        for seq, draft in enumerate(drafts, first)
+        replace(entry, key=str(seq), seq=seq, created_at=seq * 10)
+        for seq, entry in enumerate(entries, after + 1)
     ]
 
 
-def said(sender: str, **more: object) -> dict:
-    return {"sender": sender, **more}
+def say(sender: str, **rest: Any) -> Entry:
+    return Entry(sender, "", {}, **rest)
 
 
-def joins(member: str) -> dict:
-    return said("server", silent=True, event=Event("add", member))
+def join(member: str, **rest: Any) -> Entry:
+    return say(member, event=Event("add", member), **rest)
 
 
-def leaves(member: str) -> dict:
-    return said("server", silent=True, event=Event("remove", member))
+def leave(member: str, **rest: Any) -> Entry:
+    return say(member, event=Event("remove", member), **rest)
 
 
-def after(*drafts: dict) -> LogState:
-    return advance(EMPTY, run(*drafts))
+def after(*entries: Entry) -> LogState:
+    return advance(NOBODY, numbered(entries))
 
 
 def unread(state: LogState) -> dict[str, int]:
     return {member: state.unread(member) for member in state.members}
 
 
-def test_a_message_counts_for_all_but_its_sender():
-    state = after(joins("ann"), joins("bob"), said("ann"))
-    assert unread(state) == {"ann": 0, "bob": 1}
-    assert (state.seq, state.at, state.total) == (3, 3, 1)
-
-
-def test_who_joins_has_read_what_was_there():
-    state = after(joins("ann"), said("ann"), joins("bob"))
-    assert unread(state) == {"ann": 0, "bob": 0}
-    assert state.read["bob"] == 3
-
-
-def test_who_joins_and_sends_in_one_run_has_seen_it():
-    assert unread(after(joins("ann"), said("ann"), said("ann"))) == {"ann": 0}
-
-
-def test_who_leaves_is_forgotten():
-    state = after(joins("ann"), joins("bob"), leaves("bob"), said("ann"))
-    assert state.members == ("ann",)
-    assert state.seen.keys() == state.read.keys() == {"ann"}
-
-
-def test_who_comes_back_in_the_same_run_begins_anew():
-    start = after(joins("ann"), joins("bob"), said("ann"))
-    entries = run(leaves("bob"), said("ann"), joins("bob"), start=start)
-    changes = fold(start, entries)
-    assert changes.left == frozenset()
-    assert unread(advance(start, entries)) == {"ann": 0, "bob": 0}
-
-
-def test_joining_twice_and_leaving_twice_change_nothing():
-    once = after(joins("ann"), said("cid"))
-    twice = advance(once, run(joins("ann"), leaves("bob"), start=once))
-    assert (twice.members, unread(twice)) == (once.members, unread(once))
-
-
-def test_a_directed_message_counts_for_its_receiver_alone():
-    state = after(joins("ann"), joins("bob"), joins("cid"), said("ann", to="bob"))
-    assert unread(state) == {"ann": 0, "bob": 1, "cid": 0}
-    assert state.total == 0
-
-
-def test_a_note_to_oneself_counts_for_nobody():
-    assert unread(after(joins("ann"), said("ann", to="ann"))) == {"ann": 0}
-
-
-def test_a_silent_message_counts_for_nobody():
-    state = after(joins("ann"), joins("bob"), said("ann", silent=True, to="bob"))
-    assert unread(state) == {"ann": 0, "bob": 0}
-
-
-def test_a_sender_who_is_no_member_counts_for_all_members():
-    assert unread(after(joins("ann"), said("server"))) == {"ann": 1}
-
-
-members = st.sampled_from(MEMBERS)
-drafts = st.one_of(
-    st.builds(joins, members),
-    st.builds(leaves, members),
-    st.builds(said, members),
-    st.builds(lambda sender, to: said(sender, to=to), members, members),
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        pytest.param([], {}, id="nothing"),
+        pytest.param([say("ann")], {}, id="nobody is a member"),
+        pytest.param([join("ann"), say("ann")], {"ann": 0}, id="own messages are read"),
+        pytest.param(
+            [join("ann"), join("bob"), say("ann")], {"ann": 1, "bob": 1}, id="to everybody"
+        ),
+        pytest.param([say("ann"), join("bob")], {"bob": 0}, id="what was before is read"),
+        pytest.param([join("ann"), say("server")], {"ann": 1}, id="from one who is no member"),
+        pytest.param(
+            [join("ann"), say("bob"), join("bob")], {"ann": 2, "bob": 0}, id="joins after sending"
+        ),
+        pytest.param(
+            [join("ann"), join("bob"), say("bob"), say("ann")],
+            {"ann": 2, "bob": 1},
+            id="joins and sends",
+        ),
+        pytest.param(
+            [join("ann"), join("bob"), join("cem"), say("ann", to="bob")],
+            {"ann": 2, "bob": 2, "cem": 0},
+            id="directed counts for its receiver",
+        ),
+        pytest.param(
+            [join("ann"), say("ann", to="ann")], {"ann": 0}, id="directed to oneself is read"
+        ),
+        pytest.param([join("ann"), say("ann", to="bob")], {"ann": 0}, id="directed to a stranger"),
+        pytest.param([join("ann"), say("server", silent=True)], {"ann": 0}, id="silent"),
+        pytest.param(
+            [join("ann"), join("bob"), say("bob", to="ann", silent=True)],
+            {"ann": 1, "bob": 0},
+            id="silent and directed",
+        ),
+        pytest.param(
+            [join("ann"), join("bob", silent=True)], {"ann": 0, "bob": 0}, id="joins silently"
+        ),
+        pytest.param([join("ann"), join("bob"), leave("bob")], {"ann": 2}, id="leaves"),
+        pytest.param(
+            [join("ann"), join("bob"), leave("ann"), say("bob"), join("ann")],
+            {"bob": 2, "ann": 0},
+            id="leaves and joins again",
+        ),
+        pytest.param(
+            [join("ann"), join("bob"), say("bob"), join("ann")],
+            {"ann": 2, "bob": 1},
+            id="joins twice",
+        ),
+        pytest.param([join("ann"), leave("bob")], {"ann": 1}, id="a stranger leaves"),
+    ],
 )
+def test_unread_after(entries: Sequence[Entry], expected: dict[str, int]) -> None:
+    assert unread(after(*entries)) == expected
 
 
-@given(st.lists(drafts, max_size=12), st.lists(drafts, max_size=12))
-def test_it_does_not_matter_how_a_run_is_divided(first, second):
-    entries = run(*first, *second)
-    whole = advance(EMPTY, entries)
-    parts = advance(advance(EMPTY, entries[: len(first)]), entries[len(first) :])
-    assert whole == parts
+def test_members_are_in_order_of_joining() -> None:
+    entries = join("cem"), join("ann"), join("bob"), leave("ann"), join("ann")
+    assert after(*entries).members == ("cem", "bob", "ann")
 
 
-@given(st.lists(drafts, max_size=20))
-def test_unread_is_what_others_sent_since_the_last_look(history):
-    state = after(*history)
-    for member in state.members:
-        news = [
-            entry
-            for entry in run(*history)
-            if entry.seq > state.read[member]
-            and entry.sender != member
-            and not entry.silent
-            and entry.to in (None, member)
-        ]
-        assert state.unread(member) == len(news)
+def test_who_joins_has_read_up_to_there() -> None:
+    assert after(say("ann"), join("bob"), say("ann")).read == {"bob": 2}
 
 
-def test_a_run_of_nothing_changes_nothing():
-    state = replace(EMPTY, seq=3)
+def test_head_takes_place_and_time_of_the_last() -> None:
+    state = after(say("ann"), say("ann", silent=True))
+    assert (state.seq, state.at, state.total) == (2, 20, 1)
+
+
+def test_nothing_changes_nothing() -> None:
+    state = after(join("ann"), say("bob"))
     assert advance(state, []) is state
+
+
+def test_member_who_leaves_and_joins_in_one_batch_has_not_left() -> None:
+    state = after(join("ann"), say("bob"))
+    changes = fold(state, numbered([leave("ann"), join("ann"), say("ann")], state.seq))
+    assert changes.left == frozenset()
+    assert changes.seen == {}
+    assert changes.joined == {"ann": (5, 4)}
+
+
+def test_member_who_joins_and_leaves_in_one_batch_was_never_there() -> None:
+    changes = fold(NOBODY, numbered([join("ann"), say("ann"), leave("ann")]))
+    assert (changes.members, changes.joined, changes.left) == ((), {}, frozenset())
+
+
+def test_counts_of_who_leaves_are_dropped() -> None:
+    state = after(join("ann"), join("bob"))
+    changes = fold(state, numbered([say("ann"), say("bob"), leave("ann")], state.seq))
+    assert changes.left == {"ann"}
+    assert changes.seen == {"bob": 1}
+
+
+@given(st.lists(messages, max_size=12))
+def test_head_agrees_with_a_recount(entries: list[Entry]) -> None:
+    entries = numbered(entries)
+    check(advance(NOBODY, entries), entries)
+
+
+@given(st.lists(messages, max_size=8), st.lists(messages, max_size=8))
+def test_one_batch_does_what_two_do(first: list[Entry], second: list[Entry]) -> None:
+    first, second = numbered(first), numbered(second, len(first))
+    assert advance(NOBODY, first + second) == advance(advance(NOBODY, first), second)
+
+
+@given(st.lists(messages, max_size=8), st.lists(messages, max_size=8), st.data())
+def test_reading_in_between_is_not_forgotten(
+    first: list[Entry], second: list[Entry], data: st.DataObject
+) -> None:
+    first, second = numbered(first), numbered(second, len(first))
+    state = advance(NOBODY, first)
+    if not state.members:
+        return
+    member = data.draw(st.sampled_from(state.members))
+    read = replace(
+        state,
+        seen={**state.seen, member: state.total},
+        read={**state.read, member: state.seq},
+    )
+    state = advance(read, second)
+    for each in state.members:
+        assert state.unread(each) == recount(first + second, each, state.read[each])

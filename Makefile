@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHONS := python3.13 python3.12 python3.11 python3
 PYTEST_ARGS ?= -n auto
 
-.PHONY: run test setup lint format bench token lock clean
+.PHONY: run test setup lint format bench discover token lock clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp  ## serve on 0.0.0.0:5003, data in ./data
@@ -28,6 +28,9 @@ format: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp  ## side by side with the floor; writes docs/performance.md
 	$(BIN)/python -m benchmarks
+
+discover: $(VENV)/run.stamp  ## the instances on the local network: make discover ARGS="--json --wait 5"
+	@$(BIN)/python -m session_service.discovery $(ARGS)
 
 token: $(VENV)/run.stamp  ## a token to try the API with: make -s token USER_ID=alice NAME=小明
 	@$(BIN)/flask --app app token $(or $(USER_ID),alice) $(if $(NAME),--name "$(NAME)")

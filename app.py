@@ -1,4 +1,7 @@
-"""The service put together: `app` for gunicorn and flask, `python app.py` for development."""
+"""The service put together: `app` for gunicorn and flask, `python app.py` for development.
+
+`python app.py check` only looks whether the settings can be used.
+"""
 
 import os
 import shutil
@@ -15,6 +18,7 @@ from flask_jwt_extended import JWTManager, create_access_token
 from werkzeug.serving import WSGIRequestHandler
 
 import config as settings
+from children import Children
 from config import Config
 from session_service import embedded
 from session_service.core.message_log import MessageLog
@@ -26,10 +30,10 @@ from session_service.dialects.openapi import OPENAPI_SETTINGS, ServiceApi
 from session_service.dialects.request_log import configure_logging, log_requests
 from session_service.dialects.service import docs_pages, service_dialect
 from session_service.dialects.sessions import sessions_dialect
-from session_service.errors import Unavailable
+from session_service.errors import ServiceError, Unavailable
 from session_service.replies import load_engine
 from session_service.replies.responder import Responder
-from session_service.store.database import EMBEDDED_OPTIONS, Database
+from session_service.store.database import EMBEDDED_OPTIONS, Database, check_uri
 from session_service.store.sessions import SessionStore
 
 HOUSEKEEPING_PAUSE_S = 5.0
@@ -71,6 +75,16 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
     return app
 
 
+def configured() -> tuple[Config, Flask]:
+    """The application that the environment asks for; one line and the end if it cannot be made."""
+    config = settings.load_or_exit()
+    configure_logging(config.log_level, config.log_format)
+    try:
+        return config, create_app(config)
+    except ServiceError as error:
+        sys.exit(f"session-service: {error}")
+
+
 def flask_settings(config: Config) -> dict[str, Any]:
     """What Flask and its extensions want to be told."""
     return {
@@ -87,6 +101,7 @@ def connect(config: Config) -> Database:
     """The database the configuration names; the embedded one where it names none."""
     if config.mongo_uri:
         uri = config.mongo_uri
+        check_uri(uri)
         return Database(lambda: uri, config.mongo_db)
     return Database(
         lambda: embedded.locate(config.data_dir),
@@ -119,26 +134,22 @@ def serve() -> None:
 def develop() -> None:
     """The development server, which starts anew when the code changes.
 
-    The reloader's parent owns the database: reloads do not touch it.
+    The reloader's parent owns database and announcer: reloads do not touch them.
     """
-    config = settings.load_or_exit()
-    configure_logging(config.log_level, config.log_format)
-    if config.mongo_uri or os.environ.get(RELOADED):
-        return _run(config)
-    try:
-        database = embedded.start(config.data_dir)
-    except embedded.EmbeddedError as error:
-        sys.exit(f"session-service: {error}")
-    try:
-        _run(config)
-    finally:
-        database.stop()
-
-
-def _run(config: Config) -> None:
-    app = create_app(config)
+    config, app = configured()
     if os.environ.get(RELOADED):
         start_housekeeping(app)
+        return _run(app, config)
+    children = Children(config)
+    children.start_database()
+    try:
+        children.announce()
+        _run(app, config)
+    finally:
+        children.stop()
+
+
+def _run(app: Flask, config: Config) -> None:
     tls = (str(config.tls_cert), str(config.tls_key)) if config.tls_cert else None
     app.run(
         config.host,
@@ -178,11 +189,9 @@ def __getattr__(name: str) -> Any:
     """`app.app` is made when it is first asked for, so that importing this reads no settings."""
     if name != "app":
         raise AttributeError(name)
-    config = settings.load_or_exit()
-    configure_logging(config.log_level, config.log_format)
-    app = globals()["app"] = create_app(config)
+    app = globals()["app"] = configured()[1]
     return app
 
 
 if __name__ == "__main__":
-    develop()
+    configured() if sys.argv[1:] == ["check"] else develop()

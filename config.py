@@ -1,13 +1,17 @@
 """Every setting of the service: its type, its default and one line why."""
 
+import ipaddress
 import os
+import re
 import secrets
+import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import dotenv
 import environs
 from marshmallow import validate
 
@@ -53,6 +57,9 @@ class Config:
     reply_timeout_s: float = 20.0
     reply_fallback: str = "抱歉，我现在无法回答，请稍后再试。 Sorry, I cannot answer right now."
     cors_origins: tuple[str, ...] = ()
+    mdns_enabled: bool = True
+    mdns_name: str = "Session Service"
+    mdns_interfaces: tuple[str, ...] = ()
     log_level: LogLevel = "info"
     log_format: LogFormat = "console"
     limits: Limits = Limits()
@@ -64,18 +71,24 @@ def load(env_file: str | None = ".env") -> Config:
     Makes and keeps a JWT secret where the rules allow to go without one.
     Raises ConfigError with one line for each variable that cannot be used.
     """
-    env = environs.Env(eager=False)
-    if env_file and Path(env_file).is_file():
-        env.read_env(env_file, recurse=False)
+    if env_file:
+        dotenv.load_dotenv(env_file)  # what the environment sets already stays as it is
+    env = Environment(eager=False)
     values = _read(env)
     try:
         env.seal()
     except environs.EnvValidationError as error:
         raise ConfigError(_explain(error)) from error
-    if (values["tls_cert"] is None) != (values["tls_key"] is None):
-        raise ConfigError("TLS_CERT and TLS_KEY: set both or neither")
+    _check_tls(values["tls_cert"], values["tls_key"])
     values["jwt_secret_key"] = _secret(values)
     return Config(**values)
+
+
+class Environment(environs.Env):
+    """Takes an empty variable for one that is not set, as compose files write them."""
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        return os.environ.get(env_key) or default
 
 
 def load_or_exit() -> Config:
@@ -101,7 +114,7 @@ def _read(env: environs.Env) -> dict[str, Any]:
         "graceful_timeout": _whole(env, "GRACEFUL_TIMEOUT", default["graceful_timeout"], 1, 3600),
         "tls_cert": _file(env, "TLS_CERT"),
         "tls_key": _file(env, "TLS_KEY"),
-        "mongo_uri": env.str("MONGO_URI", None, validate=_mongo_uri) or None,
+        "mongo_uri": env.str("MONGO_URI", None, validate=_mongo_uri),
         "mongo_db": env.str("MONGO_DB", default["mongo_db"], validate=_database_name),
         "data_dir": env.path("DATA_DIR", default["data_dir"]),
         "reply_engine": env.str("REPLY_ENGINE", default["reply_engine"], validate=_filled),
@@ -110,7 +123,10 @@ def _read(env: environs.Env) -> dict[str, Any]:
             "REPLY_TIMEOUT_S", default["reply_timeout_s"], validate=validate.Range(0.1, 600)
         ),
         "reply_fallback": env.str("REPLY_FALLBACK", default["reply_fallback"], validate=_filled),
-        "cors_origins": tuple(env.list("CORS_ORIGINS", [], validate=_origins) or ()),
+        "cors_origins": tuple(map(_origin, env.list("CORS_ORIGINS", [], validate=_origins) or ())),
+        "mdns_enabled": env.bool("MDNS_ENABLED", default["mdns_enabled"]),
+        "mdns_name": env.str("MDNS_NAME", default["mdns_name"], validate=_instance_name),
+        "mdns_interfaces": tuple(map(_interface, env.list("MDNS_INTERFACES", []) or ())),
         "log_level": _choice(env, "LOG_LEVEL", default["log_level"], get_args(LogLevel)),
         "log_format": _choice(env, "LOG_FORMAT", default["log_format"], get_args(LogFormat)),
         "limits": Limits(
@@ -155,8 +171,40 @@ def _database_name(value: str) -> None:
 
 def _origins(values: list[str]) -> None:
     for value in values:
-        if value != "*" and not value.startswith(("http://", "https://")):
-            raise environs.ValidationError("Must be * or a list of http(s) origins.")
+        if value != "*" and not re.fullmatch(r"https?://[^/\s]+/?", value):
+            raise environs.ValidationError("Must be * or a list like http://host:port.")
+
+
+def _origin(value: str) -> str:
+    return value.rstrip("/")  # a browser sends it without
+
+
+def _instance_name(value: str) -> None:
+    # One DNS label, with room for the number of the second one of that name.
+    if not value.strip() or len(value.encode()) > 58 or "." in value or not value.isprintable():
+        raise environs.ValidationError("Must be a name of 1 to 58 bytes in UTF-8 without a dot.")
+
+
+def _interface(name_or_address: str) -> str:
+    text = name_or_address.strip()
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
+
+
+def _check_tls(cert: Path | None, key: Path | None) -> None:
+    if cert is None and key is None:
+        return
+    if cert is None or key is None:
+        raise ConfigError("TLS_CERT and TLS_KEY: set both or neither")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(
+            f"TLS_CERT={str(cert)!r} and TLS_KEY={str(key)!r}: must be a certificate and its key "
+            f"in PEM without a passphrase ({error})"
+        ) from error
 
 
 def _explain(error: environs.EnvValidationError) -> str:
@@ -175,8 +223,8 @@ def _secret(values: dict[str, Any]) -> str:
         if production or values["mongo_uri"]:
             why = "APP_ENV is production" if production else "MONGO_URI is set"
             raise ConfigError(
-                f"JWT_SECRET_KEY is not set: it must be while {why} "
-                f"({MIN_KEY_BYTES} bytes or more, the same for every instance and peer)"
+                f"JWT_SECRET_KEY is not set: it must be while {why}, "
+                "the same for every instance and peer"
             )
         return _kept_secret(values["data_dir"])
     if production and len(secret.encode()) < MIN_KEY_BYTES:
@@ -203,4 +251,6 @@ def _kept_secret(data_dir: Path) -> str:
                 fresh.unlink()
         return path.read_text(encoding="ascii")
     except OSError as error:
-        raise ConfigError(f"DATA_DIR={str(data_dir)!r} cannot be used: {error.strerror}") from error
+        raise ConfigError(
+            f"DATA_DIR={str(data_dir)!r}: must be a directory that can be written ({error})"
+        ) from error

@@ -4,6 +4,7 @@ Their messages are English; a dialect in another language overrides them by key,
 `Vocabulary`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ BODY_MESSAGES: Mapping[str, str] = {
     "key_too_long": "Must not be longer than 255 characters.",
 }
 
+HEX_ID = re.compile("[0-9a-fA-F]{24}")
 STORABLE = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"  # what `Text` takes, for the documentation
 
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
@@ -114,4 +116,4 @@ class HexId(fields.Field[str]):
 
 def is_hex_id(value: str) -> bool:
     """Whether the text is 24 hex digits."""
-    return len(value) == 24 and all(each in "0123456789abcdefABCDEF" for each in value)
+    return HEX_ID.fullmatch(value) is not None

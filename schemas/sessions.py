@@ -1,4 +1,4 @@
-"""The words of the sessions API. Source: seeds/000-session-service.md, API 接口说明."""
+"""The words of the sessions API. Source: 会话服务, API 接口说明."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -87,7 +87,9 @@ class Done(Vocabulary):
 
 class SessionsFailure(Vocabulary):
     status = fields.String(required=True, validate=validate.Equal("error"))
-    message = fields.String(required=True, metadata={"example": "参数错误：sess_name 必填"})
+    message = fields.String(
+        required=True, metadata={"description": "names the field or the cause, in Chinese"}
+    )
     errors = fields.Dict(
         keys=fields.String(),
         values=fields.List(fields.String()),

@@ -15,6 +15,8 @@ from session_service import embedded
 from session_service.store.database import EMBEDDED_OPTIONS, SERVER_OPTIONS, Database
 
 URI = "TEST_MONGO_URI"  # how the workers of a parallel run learn of it
+# Tests of these modules share a service on a LAN of its own, which takes seconds to set up.
+SHARING = ("tests/discovery/test_service.py",)
 running = pytest.StashKey[tuple[embedded.EmbeddedDatabase, Path]]()
 
 
@@ -34,6 +36,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         database, folder = config.stash[running]
         database.stop()
         shutil.rmtree(folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keeps the modules that share something on one worker; all else goes where there is room."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return module if module in SHARING else nodeid
+
+    return Scheduling(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says aloud what has not been tested here."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for reason in sorted({str(each.longrepr[2]) for each in skipped}):
+        terminalreporter.write_line(f"NOT TESTED HERE: {reason}", red=True, bold=True)
 
 
 @pytest.fixture(scope="session")

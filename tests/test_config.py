@@ -1,5 +1,6 @@
 """Settings come from the environment, and what cannot be used is refused by name."""
 
+import os
 import stat
 
 import pytest
@@ -12,11 +13,10 @@ KEY = "k" * 40
 @pytest.fixture
 def environ(monkeypatch, tmp_path):
     """An environment with none of the service's variables, in an empty folder."""
-    for name in list(config.os.environ):
-        if name not in ("PATH", "HOME"):
-            monkeypatch.delenv(name)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    monkeypatch.setattr(os, "environ", kept)
     monkeypatch.chdir(tmp_path)
-    return monkeypatch.setenv
+    return kept.__setitem__
 
 
 def refusal() -> str:
@@ -54,6 +54,7 @@ def test_an_env_file_is_read_and_the_environment_goes_before_it(environ, tmp_pat
         ("REPLY_TIMEOUT_S", "-1", "600"),
         ("MAX_BODY_BYTES", "1", "1024"),
         ("CORS_ORIGINS", "example.org", "http"),
+        ("CORS_ORIGINS", "http://example.org/page", "http"),
         ("MONGO_DB", "a.b", "database"),
         ("TLS_CERT", "/no/such/file", "exists"),
         ("REPLY_RULES_FILE", "/no/such/file", "exists"),
@@ -67,6 +68,23 @@ def test_an_invalid_value_is_one_line_with_name_value_and_what_is_allowed(
     assert said.startswith(f"{name}={value!r}: ")
     assert allowed in said
     assert "\n" not in said
+
+
+def test_an_invalid_value_of_the_env_file_is_shown(environ, tmp_path):
+    (tmp_path / ".env").write_text("PORT=abc\n")
+    assert refusal().startswith("PORT='abc': ")
+
+
+def test_an_empty_value_counts_as_not_set(environ):
+    for name in ("PORT", "HOST", "MONGO_URI", "TLS_CERT", "CORS_ORIGINS", "DATA_DIR"):
+        environ(name, "")
+    assert config.load().port == 5003
+    assert str(config.load().data_dir) == "data"
+
+
+def test_origins_are_taken_as_browsers_send_them(environ):
+    environ("CORS_ORIGINS", "http://a.local:8080/,https://b")
+    assert config.load().cors_origins == ("http://a.local:8080", "https://b")
 
 
 def test_every_invalid_variable_has_its_line(environ):
@@ -86,7 +104,9 @@ def test_secrets_are_never_shown(environ):
 def test_tls_wants_both_files_or_neither(environ, tmp_path):
     (tmp_path / "cert").touch()
     environ("TLS_CERT", str(tmp_path / "cert"))
-    assert "TLS_KEY" in refusal()
+    assert "both or neither" in refusal()
+    environ("TLS_KEY", str(tmp_path / "cert"))
+    assert "PEM" in refusal()
 
 
 def test_a_secret_is_made_once_and_kept_private(environ, tmp_path):

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from session_service.core.fold import advance, fold
@@ -18,7 +18,6 @@ SERVER = "server"
 WINDOW = 32  # entries a sender follows before it reads the head anew
 JITTER_S = 0.02  # without it two processes run in lock-step
 POLL_MS = 100  # how often a repeat looks for the reply that somebody else is making
-DRAFT_FIELDS = tuple(field.name for field in fields(Draft))
 
 
 @dataclass(frozen=True)
@@ -192,7 +191,7 @@ class Send(Generic[H]):
         Gives all that stands there now, the drafts last. Nobody guesses: a place is taken only
         by one who knows what stands in all places before it.
         """
-        first, pending = drafts[0], list[Entry]()
+        first, base, pending = drafts[0], state, list[Entry]()
         while len(pending) < WINDOW:
             if first is self._draft and (earlier := self._judged(state)):
                 return earlier
@@ -205,12 +204,14 @@ class Send(Generic[H]):
             for entry in found:
                 if (entry.sender, entry.key) == (first.sender, first.key):
                     return entry
+            found = _unbroken(found, state.seq)
             if not found:
                 if earlier := self._store.find_by_key(self._id, first.sender, first.key):
                     return earlier
                 break
             pending += found
             state = advance(state, found)
+        self._commit(base, pending)  # their senders may be dead, and nobody would get past them
         raise _MovedOn
 
     def _judged(self, state: LogState) -> Entry | None:
@@ -228,7 +229,12 @@ class Send(Generic[H]):
         at = max(self._tools.clock(), state.at + 1)
         return [
             Entry(
-                **{name: getattr(draft, name) for name in DRAFT_FIELDS},
+                draft.sender,
+                draft.key,
+                draft.content,
+                draft.to,
+                draft.silent,
+                draft.event,
                 id=self._tools.entry_id(at + i),
                 seq=state.seq + 1 + i,
                 created_at=at + i,
@@ -254,3 +260,8 @@ class Send(Generic[H]):
             self._store.discard(self._tried)
             raise NotFound("no such log")
         return head
+
+
+def _unbroken(entries: Sequence[Entry], after: int) -> list[Entry]:
+    """The entries up to the first gap: a read misses what comes in while it goes on."""
+    return [entry for seq, entry in enumerate(entries, after + 1) if entry.seq == seq]

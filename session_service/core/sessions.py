@@ -1,6 +1,6 @@
 """Sessions: a user's own dialogues, each message of which gets an automatic reply.
 
-Source: seeds/000-session-service.md.
+Source: 会话服务, 数据流程.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -52,6 +52,12 @@ def read_object() -> dict[str, Any] | None:
     return value
 
 
+def has_body() -> bool:
+    """Whether the request announces a body at all."""
+    environ = request.environ
+    return bool(environ.get("CONTENT_LENGTH") or environ.get("wsgi.input_terminated"))
+
+
 def read_body(limit: int) -> bytes:
     """The whole body, also one that comes in chunks; TooLarge when it is over `limit` bytes."""
     if (request.content_length or 0) > limit:

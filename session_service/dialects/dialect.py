@@ -9,7 +9,7 @@ from flask_smorest import Blueprint
 from marshmallow import Schema
 
 from schemas.fields import BODY_MESSAGES
-from session_service.dialects.body import BodyParser, read_object
+from session_service.dialects.body import BodyParser, has_body, read_object
 from session_service.errors import (
     Conflict,
     Forbidden,
@@ -40,6 +40,17 @@ STATUSES: Mapping[type[ServiceError], int] = {
     StorageFull: 507,
 }
 ALWAYS = (400, 413, 415, 503)  # what any call may answer
+EXAMPLES: Mapping[int, ServiceError] = {
+    400: Invalid(errors={"body": ["not_object"]}),
+    401: Unauthorized(code="no_token"),
+    403: Forbidden(),
+    404: NotFound(),
+    413: TooLarge(),
+    415: UnsupportedType(),
+    429: TooMany(),
+    503: Unavailable(),
+    507: StorageFull(),
+}
 
 
 class Dialect(Blueprint):  # type: ignore[misc]
@@ -96,11 +107,10 @@ class Dialect(Blueprint):  # type: ignore[misc]
         """Documents a view: what it answers, and the failures that only some calls have."""
 
         def decorate(view: View) -> View:
-            documented: View = self.alt_response(
-                status, schema=schema, example=example, success=True
-            )(view)
-            documented._apidoc["failures"] = failures  # type: ignore[attr-defined]
-            return documented
+            documented = self.alt_response(status, schema=schema, example=example, success=True)
+            documentation = documented(view)._apidoc  # its wrapper does nothing else
+            view._apidoc = documentation | {"failures": failures}  # type: ignore[attr-defined]
+            return view
 
         return decorate
 
@@ -114,7 +124,7 @@ class Dialect(Blueprint):  # type: ignore[misc]
 
     def _refuse_surprising_body(self) -> None:
         """Calls shown without a body take none, an empty one or an object."""
-        if request.endpoint in self._bodyless:
+        if request.endpoint in self._bodyless and has_body():
             read_object()
 
     def _document_failures(
@@ -128,9 +138,11 @@ class Dialect(Blueprint):  # type: ignore[misc]
             statuses.add(401)
             doc["security"] = [{"bearer": []}]
         for status in sorted(statuses):
-            content = {"application/json": {"schema": self.failure_schema}}
+            error = EXAMPLES[status]
+            example = self.failure(error, status, self.reasons(error))
+            content = {"schema": self.failure_schema, "example": example}
             doc.setdefault("responses", {})[status] = {
                 "description": HTTPStatus(status).phrase,
-                "content": content,
+                "content": {"application/json": content},
             }
         return doc

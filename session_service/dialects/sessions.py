@@ -1,7 +1,7 @@
-"""The sessions API, the service's main job. Source: seeds/000-session-service.md."""
+"""The sessions API, the service's main job. Source: 会话服务 (Session Service)."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import g
@@ -31,6 +31,9 @@ MESSAGES: Mapping[str, str] = {
     "storage_full": "存储空间不足，暂时无法写入",
     "internal": "服务器内部错误",
 }
+
+EPOCH = datetime(1970, 1, 1)  # in UTC
+MILLISECOND = timedelta(milliseconds=1)
 
 CHAT = {
     "chat_id": "691eb5a4007b5f0c9a3be81d",
@@ -214,5 +217,4 @@ def show_chat(chat: Entry) -> dict[str, str]:
 
 def iso_time(at: int) -> str:
     """A time in ms as ISO 8601 in UTC with milliseconds."""
-    seconds, millis = divmod(at, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
+    return f"{(EPOCH + at * MILLISECOND).isoformat(timespec='milliseconds')}Z"

@@ -14,6 +14,7 @@ log = structlog.get_logger(__name__)
 
 LONGEST_REPLY = 100_000
 MOST_AT_ONCE = 64
+LONGEST_DETAIL = 300
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -58,7 +59,10 @@ class Responder:
         try:
             return self._checked(self._reply(prompt))
         except Exception as error:
-            log.warning("reply_failed", engine=self._name, error=type(error).__name__)
+            detail = str(error)[:LONGEST_DETAIL]
+            log.warning(
+                "reply_failed", engine=self._name, error=type(error).__name__, detail=detail
+            )
             return self._fallback
 
     def _reply(self, prompt: Prompt) -> object:

@@ -12,6 +12,7 @@ import structlog
 from pymongo import IndexModel, MongoClient
 from pymongo.database import Database as MongoDatabase
 from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 
 from session_service.errors import ServiceError, StorageFull, Unavailable
 from session_service.store.documents import Document
@@ -41,6 +42,15 @@ class Deadline:
     def left(self) -> float:
         """Seconds until then; negative afterwards."""
         return self.at - time.monotonic()
+
+
+def check_uri(uri: str) -> None:
+    """ServiceError when this is no URI of a MongoDB; DNS is not asked."""
+    if uri.startswith("mongodb://"):
+        try:
+            parse_uri(uri)
+        except PyMongoError as error:
+            raise ServiceError(f"MONGO_URI=***: {error}") from error
 
 
 class Database:

@@ -1,6 +1,6 @@
 """Sessions and their chats: the collections `sessions` and `chats` that peers may read.
 
-Source: seeds/000-session-service.md, 数据库设计.
+Source: 会话服务, 数据库设计.
 """
 
 from bson import ObjectId

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,12 @@ def alive(pid: int) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    found = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(each) for each in found.read_text().split()] if found.exists() else []
+    """The children of all its threads."""
+    found = []
+    for each in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(child) for child in each.read_text().split()]
+    return found
 
 
 class Service:
@@ -65,6 +70,7 @@ class Service:
             "PORT": str(self.port),
             "DATA_DIR": str(self.data),
             "JWT_SECRET_KEY": SECRET,
+            "MDNS_ENABLED": "false",
             "PYTHONWARNINGS": "ignore",
             **settings,
         }
@@ -130,11 +136,11 @@ class Service:
         return [(each["from"], each["chat_content"]) for each in answer["data"]]
 
     def workers(self) -> list[int]:
-        """The pids of gunicorn's workers, told from the supervisor by their command."""
+        """The pids of gunicorn's workers, told from its helpers by their command."""
         found = []
         for pid in children(self.pid):
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if b"session_service.embedded" not in command:
+            if b"-m\0session_service." not in command:
                 found.append(pid)
         return found
 

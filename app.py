@@ -21,7 +21,7 @@ import config as settings
 from children import Children
 from config import Config
 from session_service import embedded
-from session_service.core.message_log import MessageLog
+from session_service.core.message_log import GRACE_MS, MessageLog
 from session_service.core.sessions import Sessions
 from session_service.dialects.authentication import LEEWAY_S, Authentication
 from session_service.dialects.errors import handle_errors
@@ -30,13 +30,15 @@ from session_service.dialects.openapi import OPENAPI_SETTINGS, ServiceApi
 from session_service.dialects.request_log import configure_logging, log_requests
 from session_service.dialects.service import docs_pages, service_dialect
 from session_service.dialects.sessions import sessions_dialect
-from session_service.errors import ServiceError, Unavailable
+from session_service.errors import ServiceError
+from session_service.leash import die_with_parent
 from session_service.replies import load_engine
 from session_service.replies.responder import Responder
 from session_service.store.database import EMBEDDED_OPTIONS, Database, check_uri
 from session_service.store.sessions import SessionStore
 
-HOUSEKEEPING_PAUSE_S = 5.0
+HOUSEKEEPING_PAUSE_S = 60.0
+RETRY_PAUSE_S = 5.0
 RELOADED = "WERKZEUG_RUN_MAIN"  # set in the development server's reloaded child
 
 
@@ -138,6 +140,7 @@ def develop() -> None:
     """
     config, app = configured()
     if os.environ.get(RELOADED):
+        die_with_parent(os.getppid())
         start_housekeeping(app)
         return _run(app, config)
     children = Children(config)
@@ -171,18 +174,17 @@ class DevelopmentHandler(WSGIRequestHandler):
 
 
 def start_housekeeping(app: Flask) -> None:
-    """Finishes in the background what an earlier life of the service left half done."""
+    """Finishes in the background what was left half done, now and from time to time."""
     threading.Thread(target=_keep_house, args=[app], daemon=True).start()
 
 
 def _keep_house(app: Flask) -> None:
+    log: MessageLog[Any] = app.extensions["message_log"]
+    while not log.keep_house():
+        time.sleep(RETRY_PAUSE_S)
     while True:
-        try:
-            app.extensions["message_log"].finish_deletions()
-        except Unavailable:
-            time.sleep(HOUSEKEEPING_PAUSE_S)
-        else:
-            return
+        time.sleep(HOUSEKEEPING_PAUSE_S)
+        log.keep_house(GRACE_MS)
 
 
 def __getattr__(name: str) -> Any:

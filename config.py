@@ -242,15 +242,21 @@ def _kept_secret(data_dir: Path) -> str:
         if not path.exists():
             fresh = path.with_name(f"{KEPT_KEY_FILE}.{os.getpid()}")
             fresh.touch(mode=0o600)
-            fresh.write_text(secrets.token_urlsafe(48), encoding="ascii")
+            with fresh.open("w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(48))
+                file.flush()
+                os.fsync(file.fileno())
             try:
                 os.link(fresh, path)
             except FileExistsError:
                 pass
             finally:
                 fresh.unlink()
-        return path.read_text(encoding="ascii")
+        key = path.read_text(encoding="ascii")
     except OSError as error:
         raise ConfigError(
             f"DATA_DIR={str(data_dir)!r}: must be a directory that can be written ({error})"
         ) from error
+    if len(key) < MIN_KEY_BYTES:
+        raise ConfigError(f"{path} is damaged: remove it for a new secret, or set JWT_SECRET_KEY")
+    return key

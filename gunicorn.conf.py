@@ -28,7 +28,10 @@ keepalive = 5  # s; a stop waits for idle connections that long, so that no requ
 certfile = str(chosen.tls_cert) if chosen.tls_cert else None
 keyfile = str(chosen.tls_key) if chosen.tls_key else None
 accesslog = None  # the application writes its own line a request
-loglevel = "error" if chosen.log_level == "error" else "warning"
+loglevel = "error"  # its warnings quote headers, tokens among them
+# Nobody stands in front of it: what clients say of proxies and paths is not believed.
+forwarded_allow_ips = ""
+forwarder_headers = ""
 control_socket_disable = True
 
 

@@ -33,6 +33,8 @@ def test_defaults_are_those_of_the_contract(environ, tmp_path):
     assert (loaded.reply_engine, loaded.reply_timeout_s) == ("rules", 20)
     assert loaded.limits == config.Limits(1024 * 1024, 200, 10_000)
     assert loaded.cors_origins == ()
+    assert (loaded.mdns_enabled, loaded.mdns_name) == (True, "Session Service")
+    assert loaded.mdns_interfaces == ()
 
 
 def test_an_env_file_is_read_and_the_environment_goes_before_it(environ, tmp_path):
@@ -56,6 +58,9 @@ def test_an_env_file_is_read_and_the_environment_goes_before_it(environ, tmp_pat
         ("CORS_ORIGINS", "example.org", "http"),
         ("CORS_ORIGINS", "http://example.org/page", "http"),
         ("MONGO_DB", "a.b", "database"),
+        ("MDNS_ENABLED", "maybe", "boolean"),
+        ("MDNS_NAME", "my.service", "without a dot"),
+        ("MDNS_NAME", "会" * 20, "58 bytes"),
         ("TLS_CERT", "/no/such/file", "exists"),
         ("REPLY_RULES_FILE", "/no/such/file", "exists"),
     ],
@@ -137,3 +142,8 @@ def test_production_refuses_a_short_secret(environ):
     assert config.load().jwt_secret_key == "short"
     environ("APP_ENV", "production")
     assert "32 bytes" in refusal()
+
+
+def test_mdns_interfaces_are_names_and_addresses(environ):
+    environ("MDNS_INTERFACES", "eth1, FD00:0::5,192.168.7.2")
+    assert config.load().mdns_interfaces == ("eth1", "fd00::5", "192.168.7.2")

@@ -8,7 +8,6 @@ every moment. A proposal whose sender died waits unseen until the next sender co
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
@@ -17,28 +16,21 @@ from session_service.core.ids import new_entry_id
 from session_service.core.log_store import Head, LogStore
 from session_service.core.sending import Answer, Posted, Send, Tools
 from session_service.core.turns import Turns
-from session_service.errors import Unavailable
+from session_service.errors import ServiceError, Unavailable
 from session_service.models import Draft, Entry, LogState
 
 log = structlog.get_logger(__name__)
 
 GRACE_MS = 60_000  # longer than any send is under way
 CHUNK = 1000  # entries that one operation may handle
-SHORT = 200  # entries that a caller can wait to see deleted
+SHORT = 200  # entries that a caller can wait for
 
 H = TypeVar("H", bound=Head)
 
 
-def in_thread(job: Callable[[], None]) -> None:
-    """Does a job beside the caller, which will not wait for it; it may fail as Unavailable."""
-
-    def run() -> None:
-        try:
-            job()
-        except Unavailable:
-            log.warning("left for the next start", job=str(job))
-
-    threading.Thread(target=run, daemon=True).start()
+def in_thread(job: Callable[[], object]) -> None:
+    """Does a job beside the caller, who does not wait for it."""
+    threading.Thread(target=job, daemon=True).start()
 
 
 class MessageLog(Generic[H]):
@@ -51,11 +43,12 @@ class MessageLog(Generic[H]):
         clock: Callable[[], int],
         sleep: Callable[[float], None] = time.sleep,
         entry_id: Callable[[int], str] = new_entry_id,
-        background: Callable[[Callable[[], None]], None] = in_thread,
+        background: Callable[[Callable[[], object]], None] = in_thread,
     ) -> None:
         self._store = store
         self._clock = clock
         self._background = background
+        self._keeping_house = threading.Lock()
         self._tools = Tools(clock, sleep, entry_id, Turns())
 
     def post(
@@ -88,7 +81,7 @@ class MessageLog(Generic[H]):
         end = self._last_before(state, at)
         return self._store.between(state.id, end - limit, end + 1)
 
-    def everything(self, state: LogState, chunk: int = CHUNK) -> list[Entry]:
+    def everything(self, state: LogState, chunk: int = SHORT) -> list[Entry]:
         """All committed entries, oldest first; a long log is read in several bounded reads."""
         entries: list[Entry] = []
         for after in range(0, state.seq, chunk):
@@ -121,12 +114,25 @@ class MessageLog(Generic[H]):
         """Deletes a log: it is gone at once, its entries follow.
 
         Those of a short log before this returns, of a long one in the background; what a crash
-        leaves is deleted at the next start.
+        leaves is deleted by whoever keeps house next.
         """
         with self._store.deadline():
             self._store.retire(state.id, state.seq, self._clock())
-        done = state.seq <= SHORT and self._cleared(state.id)
-        self._background(partial(self.finish_deletions, GRACE_MS if done else 0))
+        if state.seq > SHORT or not self._cleared(state.id):
+            self._background(self.keep_house)
+
+    def keep_house(self, older_than_ms: int = 0) -> bool:
+        """`finish_deletions` for the background: once at a time, and false when it failed."""
+        if not self._keeping_house.acquire(blocking=False):
+            return False
+        try:
+            self.finish_deletions(older_than_ms)
+        except ServiceError as error:
+            log.warning("deletions left for later", error=type(error).__name__)
+            return False
+        finally:
+            self._keeping_house.release()
+        return True
 
     def finish_deletions(self, older_than_ms: int = 0) -> None:
         """Deletes what remains of retired logs; Unavailable when it could not be finished.

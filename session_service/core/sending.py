@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 SERVER = "server"
 WINDOW = 32  # entries a sender follows before it reads the head anew
+QUEUE_S = 10.0  # how long to wait for those who came before
 JITTER_S = 0.02  # without it two processes run in lock-step
 POLL_MS = 100  # how often a repeat looks for the reply that somebody else is making
 
@@ -99,8 +100,8 @@ class Send(Generic[H]):
 
     def _persist(self, step: Callable[[], T]) -> T:
         with (
+            self._tools.turns.of(self._id, QUEUE_S),
             self._store.deadline() as deadline,
-            self._tools.turns.of(self._id, deadline.left()),
         ):
             while True:
                 try:

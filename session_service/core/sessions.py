@@ -29,7 +29,7 @@ class SessionStore(Protocol):
     def insert_session(self, session: Session) -> bool: ...
 
     def page(
-        self, user_id: str, *, before: tuple[int, str] | None = None, limit: int = 0
+        self, user_id: str, *, now: int, before: tuple[int, str] | None = None, limit: int = 0
     ) -> list[Session]: ...
 
     def rename(self, session_id: str, name: str, at: int) -> bool: ...
@@ -92,7 +92,9 @@ class Sessions:
         """
         place = (log_time(before), before) if before else None
         with self._store.deadline():
-            found = self._store.page(user.id, before=place, limit=limit + 1 if limit else 0)
+            found = self._store.page(
+                user.id, now=self._clock(), before=place, limit=limit + 1 if limit else 0
+            )
         page = found[:limit]
         return page, page[-1].id if len(page) < len(found) else None
 

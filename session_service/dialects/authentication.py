@@ -61,12 +61,12 @@ def _read(token: str) -> tuple[User, float]:
     """The user a token speaks for, and until when (seconds since 1970)."""
     try:
         claims = decode_token(token)
-        user_id, expires_at = claims["sub"], claims["exp"]
+        user_id, expires_at = claims["sub"], float(claims["exp"])
         sound = (
             isinstance(user_id, str)
             and 0 < len(user_id) <= MAX_ID_CHARS
             and user_id.isprintable()
-            and type(expires_at) in (int, float)
+            and type(claims["exp"]) in (int, float)
             and claims["type"] == "access"
         )
     except (
@@ -81,7 +81,7 @@ def _read(token: str) -> tuple[User, float]:
         raise Unauthorized("the token does not hold", code="bad_token") from error
     if not sound:
         raise Unauthorized("the token does not hold", code="bad_token")
-    return User(user_id, _name(claims) or user_id), float(expires_at)
+    return User(user_id, _name(claims) or user_id), expires_at
 
 
 def _name(claims: dict[str, Any]) -> str:

@@ -13,10 +13,14 @@ from werkzeug.wsgi import get_input_stream
 
 from session_service.errors import Invalid, TooLarge, UnsupportedType
 
+SILENCE_S = 20.0  # between two pieces of a body
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
 # What orjson takes and we do not, or takes for something else, cannot hide from this.
+SURROGATE = re.compile("[\ud800-\udfff]")
 SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
+
+Link = tuple["Link | None", str | int]  # a key, and what leads to the container it stands in
 
 
 class BodyParser(FlaskParser):
@@ -63,12 +67,27 @@ def read_body(limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise TooLarge(f"the body is larger than {limit} bytes")
     try:
-        raw = get_input_stream(request.environ).read(limit + 1)
+        raw = _read_patiently(limit + 1)
     except Exception as error:  # servers have their own for bodies that end early or are garbled
         raise Invalid(errors={"body": ["incomplete"]}) from error
     if len(raw) > limit:
         raise TooLarge(f"the body is larger than {limit} bytes")
+    if len(raw) < (request.content_length or 0):
+        raise Invalid(errors={"body": ["incomplete"]})
     return raw
+
+
+def _read_patiently(size: int) -> bytes:
+    """At most `size` bytes of the body; a client that falls silent is given up."""
+    stream = get_input_stream(request.environ)
+    connection = request.environ.get("gunicorn.socket")
+    if connection is None:
+        return stream.read(size)
+    connection.settimeout(SILENCE_S)
+    try:
+        return stream.read(size)
+    finally:
+        connection.settimeout(None)
 
 
 def parse(raw: bytes) -> Any:
@@ -106,32 +125,42 @@ def _inspect(raw: bytes) -> None:
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise Invalid(errors={"body": ["not_json"]}) from error
-    for path, reason in _unfit(value, ""):
-        raise Invalid(errors={path or "body": [reason]})
+    if found := _unfit(value):
+        path, reason = found
+        raise Invalid(errors={path: [reason]})
 
 
-def _unfit(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    stack = [(path, value)]
+def _unfit(value: Any) -> tuple[str, str] | None:
+    """The path of the first thing that cannot be kept, and why.
+
+    Paths are put together for what is found alone: a body may hold half a million values.
+    """
+    stack: list[tuple[Any, Link | None]] = [([value], None)]
     while stack:
-        path, value = stack.pop()
-        if isinstance(value, dict):
-            for key, each in value.items():
-                if reason := _unfit_text(key):
-                    yield f"{path}.{key!a}".lstrip("."), reason
-                stack.append((f"{path}.{key}".lstrip("."), each))
-        elif isinstance(value, list):
-            stack += [(f"{path}.{i}".lstrip("."), each) for i, each in enumerate(value)]
-        elif isinstance(value, str):
-            if reason := _unfit_text(value):
-                yield path, reason
-        elif reason := _unfit_number(value):
-            yield path, reason
+        container, link = stack.pop()
+        named = isinstance(container, dict)
+        for key, each in container.items() if named else enumerate(container):
+            if named and (reason := _unfit_text(str(key))):
+                return _path((link, ascii(key))), reason
+            if isinstance(each, dict | list):
+                stack.append((each, (link, key)))
+            elif reason := _unfit_text(each) if isinstance(each, str) else _unfit_number(each):
+                return _path((link, key)), reason
+    return None
+
+
+def _path(link: Link | None) -> str:
+    keys: list[str] = []
+    while link is not None:
+        link, key = link
+        keys.append(str(key))
+    return ".".join(reversed(keys[:-1])) or "body"  # the last is the place of the whole
 
 
 def _unfit_text(text: str) -> str | None:
     if "\0" in text:
         return "nul"
-    return "surrogate" if any("\ud800" <= each <= "\udfff" for each in text) else None
+    return "surrogate" if SURROGATE.search(text) else None
 
 
 def _unfit_number(value: Any) -> str | None:

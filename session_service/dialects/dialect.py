@@ -39,7 +39,7 @@ STATUSES: Mapping[type[ServiceError], int] = {
     Unavailable: 503,
     StorageFull: 507,
 }
-ALWAYS = (400, 413, 415, 503)  # what any call may answer
+ALWAYS = (400, 401, 413, 415, 503)  # what any call that is not public may answer
 EXAMPLES: Mapping[int, ServiceError] = {
     400: Invalid(errors={"body": ["not_object"]}),
     401: Unauthorized(code="no_token"),
@@ -86,7 +86,7 @@ class Dialect(Blueprint):  # type: ignore[misc]
         self._prepare_doc_cbks.append(self._document_failures)
         if authenticate is not None:
             self.before_request(authenticate)
-        self.before_request(self._refuse_surprising_body)
+            self.before_request(self._refuse_surprising_body)
 
     def status_of(self, error: ServiceError) -> int:
         """The HTTP status this dialect answers an error with."""
@@ -130,13 +130,13 @@ class Dialect(Blueprint):  # type: ignore[misc]
     def _document_failures(
         self, doc: dict[str, Any], doc_info: dict[str, Any], *, method: str, **_: Any
     ) -> dict[str, Any]:
-        """Every failure a call may answer, and the token that it needs."""
+        """Every failure that a call may answer, unless it is public, and the token it needs."""
+        if self._public:
+            return doc
         statuses = {*ALWAYS, *doc_info.get("failures", ())}
         if method != "get":
             statuses.add(507)
-        if not self._public:
-            statuses.add(401)
-            doc["security"] = [{"bearer": []}]
+        doc["security"] = [{"bearer": []}]
         for status in sorted(statuses):
             error = EXAMPLES[status]
             example = self.failure(error, status, self.reasons(error))

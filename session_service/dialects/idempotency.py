@@ -19,9 +19,17 @@ IDEMPOTENCY_KEY = {
 
 def idempotency_key() -> str:
     """The key a message is stored under: the client's, or one that nobody will repeat."""
-    given = request.headers.get(HEADER)
+    given = _as_sent(request.headers.get(HEADER, ""))
     if not given:
         return f"auto:{secrets.token_hex(12)}"
     if len(given) > MAX_CHARS:
         raise Invalid(errors={HEADER: ["key_too_long"]})
     return f"key:{given}"
+
+
+def _as_sent(header: str) -> str:
+    """The header's text, where its bytes are UTF-8; servers hand them over as Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header

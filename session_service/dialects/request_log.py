@@ -57,7 +57,7 @@ def log_requests(app: Flask) -> None:
         log.info(
             "request",
             method=request.method,
-            path=request.path,
+            path=request.path if request.path.isprintable() else ascii(request.path),
             status=response.status_code,
             ms=round((time.perf_counter() - g.began) * 1000, 1),
             user_id=g.user.id if "user" in g else None,

@@ -18,7 +18,7 @@ from session_service.errors import ServiceError, StorageFull, Unavailable
 from session_service.store.documents import Document
 from session_service.store.remembered import Remembered
 
-REQUEST_S = 2.5  # what one request's database work may take, so that a hung server is a 503
+REQUEST_S = 2.3  # what one request's database work may take, so that a hung server is a 503
 SELECTION_MS = 2000
 HEARTBEAT_MS = 1000
 MIN_FREE_BYTES = 128 * 1024 * 1024  # less, and the embedded database might not survive a write

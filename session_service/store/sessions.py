@@ -22,7 +22,8 @@ CHATS = Layout(
     touched="update_at",
     dates=True,
 )
-NEWEST_FIRST = [("create_at", -1), ("_id", -1)]
+HOUR_MS = 3_600_000
+LOOKS_BACK_MS = (HOUR_MS, 24 * HOUR_MS, 30 * 24 * HOUR_MS)
 
 
 class SessionStore(LogStore[Session]):
@@ -30,8 +31,8 @@ class SessionStore(LogStore[Session]):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, CHATS, to_session)
-        newest_first = IndexModel([("user_id", ASCENDING), *NEWEST_FIRST])
-        self._sessions = Collection(database, CHATS.heads, [newest_first])
+        by_age = IndexModel([("user_id", ASCENDING), ("create_at", ASCENDING)])
+        self._sessions = Collection(database, CHATS.heads, [by_age])
 
     def insert_session(self, session: Session) -> bool:
         """Stores a new session; false when one of this id is there already."""
@@ -44,18 +45,31 @@ class SessionStore(LogStore[Session]):
         return self.insert_head(session.id, document)
 
     def page(
-        self, user_id: str, *, before: tuple[int, str] | None = None, limit: int = 0
+        self, user_id: str, *, now: int, before: tuple[int, str] | None = None, limit: int = 0
     ) -> list[Session]:
-        """A user's sessions, newest first: at most `limit` (0: all) before (created_at, id)."""
-        where: Document = {"user_id": user_id}
+        """A user's sessions, newest first: at most `limit` (0: all) before (created_at, id).
+
+        Looks back further and further, so that a page costs little to one who has thousands,
+        also where the planner cannot sort by an index.
+        """
+        end = before[0] if before else now
+        for span in LOOKS_BACK_MS if limit else ():
+            found = self._since(end - span, user_id, before)
+            if len(found) >= limit:
+                return found[:limit]
+        found = self._since(None, user_id, before)
+        return found[:limit] if limit else found
+
+    def _since(
+        self, start: int | None, user_id: str, before: tuple[int, str] | None
+    ) -> list[Session]:
+        created: Document = {"$gt": to_date(start)} if start is not None else {}
         if before:
-            at, session_id = to_date(before[0]), ObjectId(before[1])
-            where["$or"] = [
-                {"create_at": {"$lt": at}},
-                {"create_at": at, "_id": {"$lt": session_id}},
-            ]
-        found = self._sessions.find(where, sort=NEWEST_FIRST, limit=limit)
-        return [to_session(each, to_state(each)) for each in found]
+            created["$lte"] = to_date(before[0])
+        where = {"user_id": user_id, "create_at": created} if created else {"user_id": user_id}
+        found = [to_session(each, to_state(each)) for each in self._sessions.find(where)]
+        found.sort(key=_age, reverse=True)
+        return [each for each in found if before is None or _age(each) < before]
 
     def rename(self, session_id: str, name: str, at: int) -> bool:
         """Sets the name; false when there is no such session."""
@@ -73,3 +87,7 @@ def to_session(document: Document, state: LogState) -> Session:
         updated_at=from_date(document["update_at"]),
         log=state,
     )
+
+
+def _age(session: Session) -> tuple[int, str]:
+    return session.created_at, session.id

@@ -11,14 +11,15 @@ from session_service.errors import Forbidden
 from session_service.models import Draft, Event, LogState
 from tests.core.conversations import ConversationStore
 from tests.core.ledger import last_before
-from tests.core.log_machine import LogMachine, Order, engines, places
+from tests.core.log_machine import LogMachine, engines, places
+from tests.core.orders import Order
 from tests.core.processes import Piecemeal
 from tests.core.watched_log import Place, WatchedLog
 
 MEMBERS = ("ann", "bob", "$c.%")
 
 members = st.sampled_from(MEMBERS)
-events = st.builds(Event, st.sampled_from(["add", "remove"]), members)
+events = st.builds(Event, st.sampled_from(["add", "remove", "remove"]), members)
 silent = {"silent": st.booleans()}
 drafts = st.one_of(
     st.fixed_dictionaries({"sender": members}),
@@ -48,24 +49,24 @@ class ConversationMachine(LogMachine):
         self.watch(log_id)
         for member in MEMBERS:
             order = Order(self.log, self.draft(member, event=Event("add", member)))
-            self.orders_by_key[order.draft.key] = order
+            self.orders[order.draft.key] = order
             self.post(order)
         self.look()
 
-    @rule(target=LogMachine.orders, draft=drafts, engine=st.none() | engines)
+    @rule(target=LogMachine.ordered, draft=drafts, engine=st.none() | engines)
     def send_message(self, draft: dict[str, Any], engine: str | None) -> Order:
         order = Order(self.log, self.draft(**draft), engine)
         if order.draft.event != Event("add", order.draft.sender):
             order.judge = judge_of(order.draft)
         return self.send(order)
 
-    @rule(order=LogMachine.orders, member=members)
+    @rule(order=LogMachine.ordered, member=members)
     def mark_read(self, order: Order, member: str) -> None:
         log, upto = order.log, order.log.state.seq
         check = partial(self.check_marked, log, member, upto)
         self.begin(partial(self.new_process().mark_read, log.id, member), check)
 
-    @rule(order=LogMachine.orders, member=members, place=places)
+    @rule(order=LogMachine.ordered, member=members, place=places)
     def mark_read_to(self, order: Order, member: str, place: Place) -> None:
         log, at = order.log, order.log.time(place)
         check = partial(self.check_marked, log, member, last_before(log.entries, at + 1))

@@ -7,7 +7,7 @@ and in the end every message that its sender was told of is there once, with its
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from random import Random
@@ -24,11 +24,12 @@ from hypothesis.stateful import (
 )
 
 from session_service.core.message_log import GRACE_MS, MessageLog
-from session_service.core.sending import SERVER, Answer, Posted
-from session_service.errors import Forbidden, NotFound, ServiceError, Unavailable
-from session_service.models import Draft, Entry, LogState
+from session_service.core.sending import Answer
+from session_service.errors import Forbidden, NotFound, Unavailable
+from session_service.models import Draft, Entry
 from session_service.store.logs import LogStore
-from tests.core.ledger import last_before, memberships
+from tests.core.ledger import last_before
+from tests.core.orders import Order, Told
 from tests.core.processes import Fate, Process, World, pause
 from tests.core.watched_log import Place, WatchedLog
 
@@ -45,22 +46,6 @@ troubles = st.sampled_from([0.0, 0.1, 0.3])
 
 
 @dataclass(eq=False)
-class Order:
-    """A draft that a client wants in a log, and what the client has been told of it."""
-
-    log: WatchedLog
-    draft: Draft
-    engine: str | None = None
-    judge: Callable[[LogState], None] | None = None
-    posted: Posted | None = None
-
-    def messages(self) -> list[Entry]:
-        """What readers see of it."""
-        whose = (self.draft.sender, self.draft.key)
-        return [entry for entry in self.log.entries if (entry.sender, entry.key) == whose]
-
-
-@dataclass(eq=False)
 class UnderWay:
     """A process, and what must be right about its result at the moment it has one."""
 
@@ -71,11 +56,12 @@ class UnderWay:
 class LogMachine(RuleBasedStateMachine):
     """A log of any kind. The rules begin something; chance lets all go on, a step at a time.
 
-    What a kind of log adds: `new_store`, of which `world` is given, `open_log`, and a rule that
-    sends messages; `text_field` is the field of an entry's content that holds a text.
+    A kind of log adds what is named here without a value, and a rule that sends messages.
+    `text_field` is where its entries hold a text; `reader` looks at what lies in `store`, but
+    all at once.
     """
 
-    orders: Bundle[Order] = Bundle("orders")
+    ordered: Bundle[Order] = Bundle("ordered")
     text_field: ClassVar[str]
     store: LogStore[Any]
     reader: LogStore[Any]
@@ -85,7 +71,7 @@ class LogMachine(RuleBasedStateMachine):
         self.world = World()
         self.numbers = count(1)
         self.logs: list[WatchedLog] = []
-        self.orders_by_key: dict[str, Order] = {}
+        self.orders: dict[str, Order] = {}
         self.under_way: list[UnderWay] = []
 
     @initialize(chance=st.randoms(use_true_random=True), trouble=troubles)
@@ -95,11 +81,11 @@ class LogMachine(RuleBasedStateMachine):
 
     # What is begun
 
-    @rule(order=orders)
+    @rule(order=ordered)
     def send_again(self, order: Order) -> None:
         self.send(order)
 
-    @rule(order=orders, place=places, limit=limits)
+    @rule(order=ordered, place=places, limit=limits)
     def read(self, order: Order, place: Place, limit: int) -> None:
         log, at = order.log, order.log.time(place)
 
@@ -139,30 +125,8 @@ class LogMachine(RuleBasedStateMachine):
     def look(self) -> None:
         for log in self.logs:
             for entry in log.look():
-                self.check_entry(log, entry)
-
-    def check_entry(self, log: WatchedLog, entry: Entry) -> None:
-        key = entry.content[self.text_field].partition(" ")[0]
-        order = self.orders_by_key[key]
-        if entry.sender == SERVER:
-            assert order.engine, f"a reply that nobody asked for: {entry}"
-            assert entry.key == f"re:{key}", f"a reply under another key: {entry}"
-            assert order.messages(), f"a reply before its message: {entry}"
-        elif order.judge is not None:
-            members = memberships(log.entries[: entry.seq - 1])
-            assert entry.sender in members, f"{entry.sender} may not send at {entry.seq}"
-
-    def check_told(self, order: Order, told: Posted | Forbidden | NotFound) -> None:
-        if isinstance(told, ServiceError):
-            assert order.log.gone if isinstance(told, NotFound) else order.judge, f"{told!r}"
-            return
-        assert order.posted in (None, told), f"told {order.posted} first and {told} then"
-        order.posted = told
-        assert draft_of(told.entry) == order.draft, f"{told.entry} for {order.draft}"
-        assert bool(told.reply) == bool(order.engine), f"the reply to {order} is {told.reply}"
-        for entry in filter(None, (told.entry, told.reply)):
-            seen = order.log.entries[entry.seq - 1 : entry.seq]
-            assert seen == [entry] or order.log.gone, f"acknowledged, but not to be seen: {entry}"
+                key = entry.content[self.text_field].partition(" ")[0]
+                self.orders[key].check_seen(entry)
 
     # What holds in the end
 
@@ -185,7 +149,7 @@ class LogMachine(RuleBasedStateMachine):
 
     def send_everything_again(self) -> None:
         self.trouble = 0.0
-        for order in list(self.orders_by_key.values()):
+        for order in list(self.orders.values()):
             self.send(order)
             self.let_all_finish()
             count = len(order.messages())
@@ -224,11 +188,11 @@ class LogMachine(RuleBasedStateMachine):
         return Draft(sender=sender, key=key, content=self.content(f"{key} says"), **rest)
 
     def send(self, order: Order) -> Order:
-        self.orders_by_key[order.draft.key] = order
-        self.begin(partial(self.post, order), partial(self.check_told, order))
+        self.orders[order.draft.key] = order
+        self.begin(partial(self.post, order), order.check_told)
         return order
 
-    def post(self, order: Order) -> Posted | Forbidden | NotFound:
+    def post(self, order: Order) -> Told:
         try:
             return self.new_process().post(
                 order.log.id,
@@ -285,7 +249,3 @@ class LogMachine(RuleBasedStateMachine):
 def at_once(job: Callable[[], None]) -> None:
     with suppress(Unavailable):
         job()
-
-
-def draft_of(entry: Entry) -> Draft:
-    return Draft(**{each.name: getattr(entry, each.name) for each in fields(Draft)})

@@ -14,7 +14,7 @@ from session_service.models import Entry
 from session_service.store.database import Database, Deadline
 from session_service.store.logs import LogStore
 
-MIDNIGHT = 1_750_000_000_000
+MORNING = 1_750_000_000_000
 
 
 class Fate(Enum):
@@ -120,8 +120,7 @@ class World:
     def __init__(self) -> None:
         client: Any = mongomock.MongoClient()
         self.database = SteppedDatabase(lambda: "", "test", connect=lambda *_, **__: client)
-        self.documents = client["test"]
-        self.now = MIDNIGHT
+        self.now = MORNING
         self.steady = 0
 
     def clock(self) -> int:

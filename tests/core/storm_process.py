@@ -66,22 +66,22 @@ class Plan:
 class Journal:
     """What was acknowledged, as the client of a process knows it: it outlives the process."""
 
-    def __init__(self, path: str) -> None:
-        lines = Path(path).read_text().splitlines() if Path(path).exists() else []
-        self.acknowledged: dict[str, dict[str, Any]] = {}
-        for line in lines:
-            entry = json.loads(line)
-            self.acknowledged[entry["key"]] = entry
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        return {told["key"]: told for told in map(json.loads, lines)}
 
     def note(self, key: str, log_id: str, posted: Posted) -> None:
-        entry = {
+        told = {
             "key": key,
             "log": log_id,
             "entry": [posted.entry.id, posted.entry.seq],
             "reply": posted.reply and [posted.reply.id, posted.reply.seq],
         }
-        os.write(self._file, json.dumps(entry).encode() + b"\n")
+        with self._path.open("a") as file:
+            file.write(json.dumps(told) + "\n")
 
 
 class DeadlyDatabase(Database):
@@ -109,7 +109,7 @@ class StormProcess:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.journal = Journal(plan.journal)
+        self.journal = Journal(Path(plan.journal))
         self.store = ConversationStore(DeadlyDatabase(plan))
         self.log = MessageLog(self.store, clock=lambda: time.time_ns() // 1_000_000)
         self.done = threading.Event()
@@ -125,8 +125,9 @@ class StormProcess:
         reader.join()
 
     def send(self, thread: int) -> None:
+        told = self.journal.read()
         for key in self.plan.keys(thread):
-            if key in self.journal.acknowledged:
+            if key in told:
                 continue
             chance = Random(f"{self.plan.seed} {key}")
             log_id = chance.choice(self.plan.logs)

@@ -109,16 +109,26 @@ def test_what_a_dead_sender_left_in_a_deleted_log_goes_as_well(room: Room, clock
     assert room.stored() == []
 
 
-def test_next_deletion_finishes_older_ones(room: Room, clock: Clock) -> None:
+def test_who_keeps_house_finishes_older_deletions(room: Room, clock: Clock) -> None:
     other = Room(room.store, room.clock, "f" * 24)
     other.open()
     other.say("hello")
     other.dies_before("delete_entries", partial(other.log.delete, other.state))
     clock.now += GRACE_MS
     room.log.delete(room.state)
-    room.do_jobs()
+    assert room.log.keep_house(GRACE_MS)
     assert other.stored() == []
     assert [log_id for log_id, *_ in room.store.retired()] == [room.id]
+
+
+def test_who_keeps_house_without_a_database_says_so(room: Room) -> None:
+    room.say("hello")
+    room.store.before["delete_entries"] = fail
+    room.log.delete(room.state)
+    room.store.before["delete_entries"] = fail
+    assert not room.log.keep_house()
+    assert room.log.keep_house()
+    assert room.stored() == []
 
 
 def test_deleting_twice_does_no_harm(room: Room) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from session_service.core.fold import advance, fold
@@ -14,6 +14,7 @@ from tests.core.ledger import check, recount
 
 NOBODY = LogState("log")
 
+few = settings(max_examples=50, deadline=None)
 members = st.sampled_from(["ann", "bob", "cem"])
 messages = st.builds(
     Entry,
@@ -147,18 +148,21 @@ def test_counts_of_who_leaves_are_dropped() -> None:
     assert changes.seen == {"bob": 1}
 
 
+@few
 @given(st.lists(messages, max_size=12))
 def test_head_agrees_with_a_recount(entries: list[Entry]) -> None:
     entries = numbered(entries)
     check(advance(NOBODY, entries), entries)
 
 
+@few
 @given(st.lists(messages, max_size=8), st.lists(messages, max_size=8))
 def test_one_batch_does_what_two_do(first: list[Entry], second: list[Entry]) -> None:
     first, second = numbered(first), numbered(second, len(first))
     assert advance(NOBODY, first + second) == advance(advance(NOBODY, first), second)
 
 
+@few
 @given(st.lists(messages, max_size=8), st.lists(messages, max_size=8), st.data())
 def test_reading_in_between_is_not_forgotten(
     first: list[Entry], second: list[Entry], data: st.DataObject

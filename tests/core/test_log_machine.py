@@ -1,18 +1,20 @@
 """Whatever happens between two operations of the database, readers and senders find order."""
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from session_service.models import LogState, Session
 from session_service.store.sessions import SessionStore
 from tests.core.conversation_machine import ConversationMachine
-from tests.core.log_machine import LogMachine, Order, engines
+from tests.core.log_machine import LogMachine, engines
+from tests.core.orders import Order
 from tests.core.processes import Piecemeal
 
 SETTINGS = settings(
-    max_examples=50,
+    max_examples=40,
     stateful_step_count=15,
     deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
     phases=(Phase.reuse, Phase.generate, Phase.shrink),
 )
 
@@ -39,7 +41,7 @@ class SessionMachine(LogMachine):
     def content(self, text: str) -> dict[str, str]:
         return {"user_id": "1", **super().content(text)}
 
-    @rule(target=LogMachine.orders, engine=engines)
+    @rule(target=LogMachine.ordered, engine=engines)
     def send_message(self, engine: str) -> Order:
         return self.send(Order(self.log, self.draft("user"), engine))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from bson import ObjectId
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from session_service.core import message_log
@@ -21,6 +21,7 @@ SETTINGS = settings(
     max_examples=1000,
     stateful_step_count=15,
     deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
     database=None,
     derandomize=True,
     phases=[Phase.generate],

@@ -80,8 +80,10 @@ class Storm:
 
     def told(self) -> dict[str, dict[str, Any]]:
         """What clients were told, by the keys of their messages."""
-        journals = [Journal(plan.journal) for plan in self.plans]
-        return {key: told for journal in journals for key, told in journal.acknowledged.items()}
+        told: dict[str, dict[str, Any]] = {}
+        for plan in self.plans:
+            told |= Journal(Path(plan.journal)).read()
+        return told
 
     def progress(self) -> float:
         return len(self.told()) / len(self.keys())

@@ -66,6 +66,12 @@ BODIES = {
     "a query for text": b'{"%b": {"$gt": ""}}',
     "a list for text": b'{"%b": ["x"]}',
     "blanks for text": b'{"%b": " \\n\\u3000"}',
+    "half a million values": b'{"%b": 9999999999999999999, "other": [' + b"1," * 400_000 + b"1]}",
+    "a long key over many values": b'{"%b": 9999999999999999999, "'
+    + b"k" * 100_000
+    + b'": ['
+    + b"1," * 300_000
+    + b"1]}",
     "text that is too long": None,
 }
 NAMED = {  # what a client must be able to read from the answer
@@ -195,6 +201,7 @@ def tokens(make_token: Callable[..., str]) -> dict[str, str]:
         "no exp": f"Bearer {make_token('1', exp=None)}",
         "exp as text": f"Bearer {make_token('1', exp=str(now + 600))}",
         "exp as truth": f"Bearer {make_token('1', exp=True)}",
+        "far too far away": f"Bearer {make_token('1', exp=10**400)}",
         "endless": f"Bearer {make_token('1', exp=float('inf'))}",
         "not yet valid": f"Bearer {make_token('1', nbf=now + 120)}",
         "from the future": f"Bearer {make_token('1', iat=now + 120)}",

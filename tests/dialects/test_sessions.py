@@ -10,6 +10,9 @@ from bson import ObjectId
 from pymongo import MongoClient
 
 import app as composition
+from session_service.core.ids import new_log_id
+from session_service.models import LogState, Session
+from session_service.store.sessions import SessionStore
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 ID = re.compile(r"[0-9a-f]{24}")
@@ -65,6 +68,28 @@ def test_list_pages_without_skipping_also_when_the_cursor_was_deleted(alice):
     last = alice("GET", f"/sessions?limit=2&before={second['next']}").json
     assert [each["id"] for each in last["data"]] == everything[4:]
     assert last["next"] is None
+
+
+def test_pages_of_sessions_reach_back_over_years_and_ties(alice, database):
+    store, day = SessionStore(database), 86_400_000
+    now = int(time.time() * 1000)
+    ages = [0, 0, 0, 60_000, 60_000, day, day, 3 * day, 40 * day, 400 * day, 400 * day, 4000 * day]
+    for age in ages:
+        session_id = new_log_id(now - age)
+        at = now - age
+        store.insert_session(Session(session_id, "alice", "old", at, at, LogState(session_id)))
+    everything = alice("GET", "/sessions").json["data"]
+    assert [each["create_at"] for each in everything] == sorted(
+        (each["create_at"] for each in everything), reverse=True
+    )
+    for limit in (1, 2, 3, 5, 12):
+        paged, cursor = [], ""
+        while cursor is not None:
+            page = alice("GET", f"/sessions?limit={limit}{cursor and f'&before={cursor}'}").json
+            paged += page["data"]
+            cursor = page["next"]
+        assert paged == everything
+    assert len(everything) == len(ages)
 
 
 def test_send_stores_message_and_reply_and_answers_both(alice, session_id):

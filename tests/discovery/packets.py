@@ -80,6 +80,14 @@ class Recorder:
             if not each.asks and each.instances().get(instance) == 0
         ]
 
+    def addresses(self, since: float = 0) -> dict[str, float]:
+        """All that was said of addresses, the last word on each."""
+        said: dict[str, float] = {}
+        for packet in self.since(since):
+            if not packet.asks:
+                said |= packet.addresses()
+        return said
+
     def _listen(self) -> None:
         while not self._over.is_set():
             for ready in select.select(self._sockets, [], [], 0.1)[0]:

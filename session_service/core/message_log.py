@@ -21,7 +21,7 @@ from session_service.models import Draft, Entry, LogState
 
 log = structlog.get_logger(__name__)
 
-GRACE_MS = 60_000  # longer than any send is under way
+GRACE_MS = 900_000  # longer than any send is under way, its slow reply included
 CHUNK = 1000  # entries that one operation may handle
 SHORT = 200  # entries that a caller can wait for
 
@@ -142,7 +142,7 @@ class MessageLog(Generic[H]):
         """
         for log_id, seq, since in self._store.retired():
             age_ms = self._clock() - since
-            if age_ms < older_than_ms:
+            if 0 <= age_ms < older_than_ms:
                 continue
             self._store.retire(log_id, seq, since)
             for before in range(CHUNK, seq, CHUNK):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from bson import ObjectId
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from session_service.core import message_log
@@ -17,13 +17,13 @@ from session_service.store.documents import field_of
 from tests.core.conversation_machine import ConversationMachine, PiecemealConversations
 from tests.core.conversations import Conversation
 
+SEED = 4  # any will do; with some it takes longer
 SETTINGS = settings(
     max_examples=1000,
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     database=None,
-    derandomize=True,
     phases=[Phase.generate],
     report_multiple_bugs=False,
 )
@@ -66,7 +66,7 @@ class FoldsTwice(Send[Conversation]):
     """When another was quicker, folds again what that one has committed."""
 
     def _commit(self, state: LogState, entries: Sequence[Entry]) -> None:
-        while not self._store.commit(state, fold(state, entries)):
+        while entries and not self._store.commit(state, fold(state, entries)):
             state = self._read_head().log
             if state.seq >= entries[-1].seq:
                 return
@@ -112,6 +112,7 @@ class JudgesOnce(Send[Conversation]):
     ],
 )
 def test_fault_of_the_store_is_found(store: type[PiecemealConversations], finding: str) -> None:
+    @seed(SEED)
     class Machine(ConversationMachine):
         kind = store
 
@@ -133,6 +134,10 @@ def test_fault_of_the_store_is_found(store: type[PiecemealConversations], findin
 def test_fault_of_a_send_is_found(
     send: type[Send[Conversation]], finding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    @seed(SEED)
+    class Machine(ConversationMachine):
+        pass
+
     monkeypatch.setattr(message_log, "Send", send)
     with pytest.raises(AssertionError, match=finding):
-        run_state_machine_as_test(ConversationMachine, settings=SETTINGS)
+        run_state_machine_as_test(Machine, settings=SETTINGS)

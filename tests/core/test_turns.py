@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -50,9 +50,11 @@ def turns() -> Iterator[Turns]:
 @contextmanager
 def held(turns: Turns) -> Iterator[Queue]:
     queue = Queue(turns)
-    with turns.of("log", 0):
-        yield queue
-    queue.leave()
+    try:
+        with turns.of("log", 0):
+            yield queue
+    finally:
+        queue.leave()
 
 
 def test_free_turn_comes_at_once(turns: Turns) -> None:
@@ -96,6 +98,22 @@ def test_turn_is_passed_on_after_a_failure(turns: Turns) -> None:
         raise ZeroDivisionError
     with turns.of("log", 0):
         pass
+
+
+def test_those_behind_hear_at_once_that_the_database_is_gone(turns: Turns) -> None:
+    with suppress(Unavailable), held(turns) as queue:
+        queue.join("first")
+        queue.join("second")
+        raise Unavailable
+    assert sorted(queue.served) == ["first gave up", "second gave up"]
+
+
+def test_those_behind_stay_when_only_the_first_fails(turns: Turns) -> None:
+    with suppress(ZeroDivisionError), held(turns) as queue:
+        queue.join("first")
+        queue.join("second")
+        raise ZeroDivisionError
+    assert queue.served == ["first", "second"]
 
 
 def test_turn_that_comes_while_giving_up_is_taken(turns: Turns) -> None:

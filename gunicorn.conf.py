@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, SIGQUIT, SIGTERM, signal
+from signal import SIG_DFL, SIG_IGN, SIGINT, SIGQUIT, SIGTERM, signal
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -20,7 +20,7 @@ chosen = load_or_exit()
 bind = f"[{chosen.host}]:{chosen.port}" if ":" in chosen.host else f"{chosen.host}:{chosen.port}"
 workers = chosen.workers
 # Phones meet the server directly: greenlets bear hundreds of slow connections, threads do not.
-worker_class = "gevent"
+worker_class = "session_service.worker.Worker"
 worker_connections = 2000
 graceful_timeout = chosen.graceful_timeout
 timeout = 60
@@ -53,13 +53,16 @@ def when_ready(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
+    # Until it has handlers of its own, the server's would hear a signal in its place.
+    signal(SIGINT, SIG_IGN)
+    signal(SIGQUIT, SIG_DFL)
+    signal(SIGTERM, SIG_DFL)
     server.children.release()
 
 
 def post_worker_init(worker: Any) -> None:
     from app import start_housekeeping  # loaded by now, and not to be before gevent has patched
 
-    signal(SIGINT, SIG_IGN)  # a terminal's Ctrl-C goes to all processes; the server tells us
     start_housekeeping(worker.wsgi)
     if worker.age == 1:
         tell_where()

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "session_service.store": {"session_service.errors", "session_service.models"},
     "session_service.replies": {"session_service.errors", "session_service.models"},
     "session_service.addresses": set(),
+    "session_service.worker": set(),
     "session_service.leash": set(),
     "session_service.child": set(),
     "session_service.embedded": {
@@ -54,6 +55,7 @@ DOORS = {
     "orjson": {"session_service.dialects"},
     "secantus": set(),  # GPL: a program we start, never a library we import
     "gevent": set(),
+    "gunicorn": {"session_service.worker"},
     "ifaddr": {"session_service.addresses"},
     "zeroconf": {"session_service.discovery"},
 }

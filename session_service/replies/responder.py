@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+import traceback
 from concurrent.futures import Future
 from contextvars import copy_context
 
@@ -14,7 +15,6 @@ log = structlog.get_logger(__name__)
 
 LONGEST_REPLY = 100_000
 MOST_AT_ONCE = 64
-LONGEST_DETAIL = 300
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -59,10 +59,8 @@ class Responder:
         try:
             return self._checked(self._reply(prompt))
         except Exception as error:
-            detail = str(error)[:LONGEST_DETAIL]
-            log.warning(
-                "reply_failed", engine=self._name, error=type(error).__name__, detail=detail
-            )
+            kind = type(error).__name__
+            log.warning("reply_failed", engine=self._name, error=kind, where=_where(error))
             return self._fallback
 
     def _reply(self, prompt: Prompt) -> object:
@@ -116,6 +114,12 @@ class Responder:
         if not text.strip():
             raise ValueError
         return text
+
+
+def _where(error: BaseException) -> str:
+    """File and line that raised it; its text may hold what somebody wrote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def _storable(text: str) -> str:

@@ -130,6 +130,20 @@ class Service:
         body = {"chat_content": text}
         return self.request("POST", f"/sess/{session_id}/chat", body, **headers)
 
+    def send_on(
+        self, connection: http.client.HTTPConnection, session_id: str
+    ) -> http.client.HTTPResponse:
+        """Sends a message on a connection that may be kept; the answer has been read."""
+        headers = {
+            "Authorization": f"Bearer {self.bearer()}",
+            "Content-Type": "application/json",
+        }
+        body = json.dumps({"chat_content": "hello"})
+        connection.request("POST", f"/sess/{session_id}/chat", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer
+
     def texts(self, session_id: str) -> list[tuple[str, str]]:
         status, answer = self.request("GET", f"/sess/{session_id}/chats")
         assert status == 200, answer

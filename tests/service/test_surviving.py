@@ -1,5 +1,6 @@
 """Whatever dies, what was acknowledged is there, and the service comes back by itself."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -154,21 +155,29 @@ def test_a_reload_fails_no_request(serve):
 
 
 def test_sigterm_under_load_fails_no_accepted_request(serve):
+    """A connection that the server has taken up is served until it says `Connection: close`."""
     service = serve().ready()
     session_id = service.new_session()
     failed: list[object] = []
 
     def ask() -> None:
         while True:
+            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+            taken_up = False
             try:
-                status, _ = service.send(session_id, "hello")
-            except ConnectionRefusedError:
-                return  # nobody listens any more: this one was not accepted
-            except OSError as error:
-                failed.append(error)
+                while True:
+                    answer = service.send_on(connection, session_id)
+                    taken_up = True
+                    if answer.status != 201:
+                        failed.append(answer.status)
+                    if answer.will_close:
+                        break
+            except (OSError, http.client.HTTPException) as error:
+                if taken_up:
+                    failed.append(error)
                 return
-            if status != 201:
-                failed.append(status)
+            finally:
+                connection.close()
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:

@@ -40,8 +40,11 @@ lock: $(VENV)/dev.stamp  ## pin the newest versions that fit pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --upgrade --extra embedded --custom-compile-command 'make lock' pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --upgrade --extra embedded --group dev --custom-compile-command 'make lock' -c requirements/run.txt \
-	    pyproject.toml -o requirements/dev.txt
+	    --upgrade --extra embedded --extra llm --custom-compile-command 'make lock' -c requirements/run.txt \
+	    pyproject.toml -o requirements/llm.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --upgrade --extra embedded --extra llm --group dev --custom-compile-command 'make lock' \
+	    -c requirements/llm.txt pyproject.toml -o requirements/dev.txt
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -33,7 +33,7 @@ class Size:
     connections: tuple[int, ...]
 
 
-DEFAULT = Size(rounds=9, seconds=1.0, sessions=128, long=100_000, connections=(4, 64))
+DEFAULT = Size(rounds=9, seconds=1.0, sessions=128, long=100_000, connections=(4, 16, 64))
 QUICK = Size(rounds=1, seconds=0.1, sessions=16, long=500, connections=(4, 16))
 
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             tables = report.render(results, others)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (LoadError, ServiceError, servers.ServerError, trips.UnevenError) as error:
+    except (LoadError, ServiceError, servers.ServerError, side_by_side.UnevenError) as error:
         sys.exit(f"benchmarks: {error}")
     print(tables)
     if options.output:
@@ -78,15 +78,18 @@ def _measure(size: Size) -> report.Results:
         temporary = tempfile.TemporaryDirectory(prefix="session-service-bench-")
         folder = Path(stack.enter_context(temporary))
         service, uri = stack.enter_context(servers.service(folder))
-        floor = stack.enter_context(servers.bare_floor(folder, uri))
+        rivals = [
+            stack.enter_context(start(folder, uri))
+            for start in (servers.bare_floor, servers.fastapi, servers.eve)
+        ]
         store = stack.enter_context(dataset.session_store(uri))
 
         _say(f"filling {size.sessions} sessions")
         dialogues = dataset.dialogues(store, size.sessions, CHATS)
         counted = trips.count(uri, dialogues[0], folder)
-        _say(f"service and floor by turns, {size.rounds} rounds")
+        _say(f"service and rivals by turns, {size.rounds} rounds")
         workloads = side_by_side.workloads(dialogues, size.connections)
-        comparisons = side_by_side.compare(workloads, service, floor, size.rounds, size.seconds)
+        comparisons = side_by_side.compare(workloads, [service, *rivals], size.rounds, size.seconds)
         _say(f"filling a session with {size.long:,} chats")
         short, long = (dataset.dialogue(store, "reader", count) for count in (SHORT, size.long))
         _say("pages of a short and of a long session by turns")
@@ -94,7 +97,13 @@ def _measure(size: Size) -> report.Results:
             service, short, long, size.rounds, min(size.seconds, PAGE_SECONDS)
         )
     return report.Results(
-        comparisons, counted, growths, (SHORT, size.long), size.rounds, size.seconds
+        comparisons,
+        [each.name for each in rivals],
+        counted,
+        growths,
+        (SHORT, size.long),
+        size.rounds,
+        size.seconds,
     )
 
 

@@ -56,19 +56,19 @@ class Floor:
     def _send(self, head: Document, text: str) -> Document:
         now = datetime.now(UTC).replace(tzinfo=None)
         key = f"auto:{secrets.token_hex(12)}"
-        chat = _chat(head, 1, now, "user", key, text)
-        reply = _chat(head, 2, now + MILLISECOND, "server", f"re:{key}", REPLY)
-        self._entries.insert_many([chat, reply])
+        sent = chat(head, 1, now, "user", key, text)
+        reply = chat(head, 2, now + MILLISECOND, "server", f"re:{key}", REPLY)
+        self._entries.insert_many([sent, reply])
         updated = self._heads.update_one(
             {"_id": head["_id"], "seq": head["seq"]},
             {
-                "$set": {"seq": reply["seq"], "at": _millis(reply["create_at"])},
+                "$set": {"seq": reply["seq"], "at": millis(reply["create_at"])},
                 "$inc": {"total": 2},
                 "$max": {"update_at": reply["create_at"]},
             },
         )
         assert updated.matched_count == 1, "two senders in one session"
-        data = {"chat": _shown(chat), "reply": _shown(reply)}
+        data = {"chat": shown(sent), "reply": shown(reply)}
         return {"status": "success", "message": "发送消息成功", "data": data}
 
     def _read(self, head: Document, limit: int) -> Document:
@@ -79,7 +79,7 @@ class Floor:
         return {
             "status": "success",
             "message": "获取聊天记录成功",
-            "data": [_shown(chat) for chat in chats],
+            "data": [shown(each) for each in chats],
             "next": following,
         }
 
@@ -90,7 +90,7 @@ def make() -> Floor:
     return Floor(client[os.environ[NAME]], os.environ[SECRET])
 
 
-def _chat(head: Document, step: int, at: datetime, sender: str, key: str, text: str) -> Document:
+def chat(head: Document, step: int, at: datetime, sender: str, key: str, text: str) -> Document:
     return {
         "_id": ObjectId(),
         "sess_id": head["_id"],
@@ -103,7 +103,7 @@ def _chat(head: Document, step: int, at: datetime, sender: str, key: str, text: 
     }
 
 
-def _shown(chat: Document) -> Document:
+def shown(chat: Document) -> Document:
     return {
         "chat_id": str(chat["_id"]),
         "chat_content": chat["chat_content"],
@@ -112,5 +112,5 @@ def _shown(chat: Document) -> Document:
     }
 
 
-def _millis(at: datetime) -> int:
+def millis(at: datetime) -> int:
     return int(at.replace(tzinfo=UTC).timestamp() * 1000)

@@ -50,6 +50,16 @@ def run(port: int, streams: Sequence[Sequence[bytes]], seconds: float) -> Load:
         return _drive(selector, connections, seconds)
 
 
+def ask(port: int, request: bytes) -> bytes:
+    """The answer to a single request, headers and all."""
+    connection = _Connection(port, [request])
+    with connection.socket:
+        connection.ask()
+        while not connection.has_answer():
+            pass
+        return connection.answer
+
+
 def _drive(
     selector: selectors.BaseSelector, connections: Sequence["_Connection"], seconds: float
 ) -> Load:
@@ -82,10 +92,10 @@ class _Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.asked_at = 0.0
         self._requests = cycle(requests)
-        self._answer = b""
+        self.answer = b""
 
     def ask(self) -> None:
-        self._answer = b""
+        self.answer = b""
         self.asked_at = time.perf_counter()
         self.socket.sendall(next(self._requests))
 
@@ -94,8 +104,8 @@ class _Connection:
         more = self.socket.recv(65_536)
         if not more:
             raise LoadError("the server closed the connection")
-        self._answer += more
-        head, gap, body = self._answer.partition(b"\r\n\r\n")
+        self.answer += more
+        head, gap, body = self.answer.partition(b"\r\n\r\n")
         if not gap:
             return False
         length = CONTENT_LENGTH.search(head)

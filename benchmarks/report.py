@@ -14,7 +14,7 @@ from benchmarks.side_by_side import Comparison, Round
 from benchmarks.trips import Trips
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-PACKAGES = ("flask", "gunicorn", "gevent", "pymongo", "SecantusDB")
+PACKAGES = ("flask", "gunicorn", "gevent", "pymongo", "SecantusDB", "fastapi", "uvicorn", "eve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Results:
     """All that one run has measured; the lengths are in chats."""
 
     comparisons: Sequence[Comparison]
+    rivals: Sequence[str]
     trips: Sequence[Trips]
     growths: Sequence[Growth]
     lengths: tuple[int, int]
@@ -35,29 +36,42 @@ def render(results: Results, others: float) -> str:
         _context(results, others),
         _speed(results),
         _cpu(results),
+        _latency(results),
+        _crowded(results),
         _trips(results),
         _length(results),
     ]
     return "\n\n".join(parts)
 
 
-def write(page: Path, tables: str) -> None:
+def write(page: Path, tables: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
     """Puts the tables between the marks of a page, or makes a page of them alone."""
-    marked = f"{BEGIN}\n{tables}\n{END}"
-    text = page.read_text(encoding="utf-8") if page.exists() else f"{BEGIN}{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    begin, end = marks
+    marked = f"{begin}\n{tables}\n{end}"
+    text = page.read_text(encoding="utf-8") if page.exists() else f"{begin}{end}\n"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
     page.write_text(f"{before}{marked}{after}", encoding="utf-8")
 
 
-def _context(results: Results, others: float) -> str:
+def where_and_when() -> str:
+    """Day, machine and versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    client = median(
-        each.client_cpu for pair in results.comparisons for each in (*pair.service, *pair.floor)
-    )
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, "
-        f"{os.cpu_count()} CPUs, {platform.system()} {platform.machine()}; {versions}. "
+        f"{os.cpu_count()} CPUs, {platform.system()} {platform.machine()}; {versions}"
+    )
+
+
+def _context(results: Results, others: float) -> str:
+    client = median(
+        each.client_cpu
+        for comparison in results.comparisons
+        for rounds in comparison.rounds.values()
+        for each in rounds
+    )
+    return (
+        f"{where_and_when()}. "
         f"{results.rounds} rounds of {results.seconds:g} s each; "
         f"the client itself took {client:.3f} ms of CPU time a request. "
         f"Before or after the run others kept {others:.0%} of the CPUs busy."
@@ -65,36 +79,66 @@ def _context(results: Results, others: float) -> str:
 
 
 def _speed(results: Results) -> str:
-    def row(pair: Comparison) -> list[str]:
-        return [
-            *_named(pair),
-            _middle(pair.service, lambda each: each.per_second, 0),
-            _middle(pair.floor, lambda each: each.per_second, 0),
-            f"**{pair.ratio:.2f}**",
-            _latencies(pair.service),
-            _latencies(pair.floor),
-        ]
+    def cell(each: Comparison, rival: str) -> str:
+        speed = _middle(each.rounds[rival], lambda one: one.per_second, 0)
+        return f"{speed} **{each.ratio(rival):.2f}**"
 
-    heads = "workload", "connections", "service, requests/s", "floor", "ratio"
-    return _table(
-        [*heads, "service, p50 / p99 ms", "floor"], [row(pair) for pair in results.comparisons]
-    )
+    return _compared(results, "service, requests/s", lambda one: one.per_second, 0, cell)
 
 
 def _cpu(results: Results) -> str:
-    def row(pair: Comparison) -> list[str]:
-        costs = [_middle(rounds, lambda each: each.cpu, 3) for rounds in (pair.service, pair.floor)]
-        ratio = "-" if pair.cpu_ratio is None else f"**{pair.cpu_ratio:.2f}**"
-        return [*_named(pair), *costs, ratio]
+    def cell(each: Comparison, rival: str) -> str:
+        ratio = each.cpu_ratio(rival)
+        cost = _middle(each.rounds[rival], lambda one: one.cpu, 3)
+        return cost if ratio is None else f"{cost} **{ratio:.2f}**"
 
-    return _table(
-        ["workload", "connections", "service, CPU ms a request", "floor", "ratio"],
-        [row(pair) for pair in results.comparisons],
-    )
+    return _compared(results, "service, CPU ms a request", lambda one: one.cpu, 3, cell)
+
+
+def _compared(
+    results: Results,
+    head: str,
+    figure: Callable[[Round], float | None],
+    digits: int,
+    cell: Callable[[Comparison, str], str],
+) -> str:
+    """A line for each workload: our figure, and each rival's with the ratio."""
+    rows = [
+        [*_named(each), _middle(each.ours, figure, digits)]
+        + [cell(each, rival) if rival in each.rivals else "-" for rival in results.rivals]
+        for each in results.comparisons
+    ]
+    return table(["workload", "connections", head, *results.rivals], rows)
+
+
+def _latency(results: Results) -> str:
+    def row(each: Comparison) -> list[str]:
+        steady = median(one.p99 / one.p50 for one in each.ours)
+        rivals = [
+            _latencies(each.rounds[rival]) if rival in each.rivals else "-"
+            for rival in results.rivals
+        ]
+        return [*_named(each), _latencies(each.ours), f"**{steady:.1f}**", *rivals]
+
+    heads = ["workload", "connections", "service, p50 / p99 ms", "p99 / p50", *results.rivals]
+    return table(heads, [row(each) for each in results.comparisons])
+
+
+def _crowded(results: Results) -> str:
+    """Throughput on the most connections against that on the fewest."""
+    rows = []
+    for name in dict.fromkeys(each.workload.name for each in results.comparisons):
+        found = [each for each in results.comparisons if each.workload.name == name]
+        few, many = (end(found, key=lambda each: each.workload.connections) for end in (min, max))
+        pairs = zip(many.ours, few.ours, strict=True)
+        ratio = median(one.per_second / other.per_second for one, other in pairs)
+        ends = f"{many.workload.connections} against {few.workload.connections}"
+        rows.append([name, ends, f"**{ratio:.2f}**"])
+    return table(["workload", "connections", "requests/s, ratio"], rows)
 
 
 def _trips(results: Results) -> str:
-    return _table(
+    return table(
         ["workload", "round trips", "commands"],
         [[each.name, str(len(each.commands)), ", ".join(each.commands)] for each in results.trips],
     )
@@ -102,7 +146,7 @@ def _trips(results: Results) -> str:
 
 def _length(results: Results) -> str:
     short, long = results.lengths
-    return _table(
+    return table(
         ["page", f"of {short:,} chats, ms", f"of {long:,} chats, ms", "ratio"],
         [
             [each.name, f"{each.short:.2f}", f"{each.long:.2f}", f"**{each.ratio:.2f}**"]
@@ -111,8 +155,8 @@ def _length(results: Results) -> str:
     )
 
 
-def _named(pair: Comparison) -> list[str]:
-    return [pair.workload.name, str(pair.workload.connections)]
+def _named(each: Comparison) -> list[str]:
+    return [each.workload.name, str(each.workload.connections)]
 
 
 def _latencies(rounds: Sequence[Round]) -> str:
@@ -125,6 +169,7 @@ def _middle(rounds: Sequence[Round], take: Callable[[Round], float | None], digi
     return f"{median(known):.{digits}f}" if known else "-"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,6 +1,7 @@
 """The requests of the workloads, made once, sent many times."""
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import orjson
 
@@ -16,6 +17,12 @@ def read(dialogue: Dialogue, limit: int = 20, before: str | None = None) -> byte
     """Read the newest chats, or the newest before one."""
     cursor = f"&before={before}" if before else ""
     return _request("GET", f"/sess/{dialogue.id}/chats?limit={limit}{cursor}", dialogue)
+
+
+def read_from_eve(dialogue: Dialogue, limit: int = 20) -> bytes:
+    """The same newest chats in the words of Eve, which takes the newest first."""
+    where = quote(f'{{"sess_id":"{dialogue.id}"}}')
+    return _request("GET", f"/chats?where={where}&sort=-seq&max_results={limit}", dialogue)
 
 
 def spread(requests: Sequence[bytes], connections: int) -> list[Sequence[bytes]]:

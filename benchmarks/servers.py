@@ -1,13 +1,13 @@
-"""Service and floor as processes under gunicorn, and what their workers cost."""
+"""The service and its rivals as processes, and what their workers cost."""
 
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -34,11 +34,17 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One gunicorn, called `name` in the tables."""
+    """One server, called `name` in the tables, and the workloads it can be given."""
 
     name: str
     port: int
     workers: tuple[int, ...]
+    pid: int
+    workloads: tuple[str, ...] = ("send", "read 20")
+
+    def current_workers(self) -> tuple[int, ...]:
+        """The workers' pids, which change at a reload."""
+        return _workers(self.pid)
 
     def cpu_seconds(self) -> float | None:
         """What the workers have computed so far; None where the system does not tell."""
@@ -60,16 +66,63 @@ def service(folder: Path) -> Iterator[tuple[Server, str]]:
         "PORT": str(port),
         "WORKERS": str(WORKERS),
     }
-    arguments = ["-c", str(ROOT / "gunicorn.conf.py"), "app:app"]
-    with _gunicorn("service", port, arguments, settings, folder) as server:
+    command = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app:app"]
+    with _running("service", port, command, settings, folder) as server:
         yield server, embedded.locate(data_dir)
+
+
+@contextmanager
+def other_workers(folder: Path, uri: str, options: Sequence[str]) -> Iterator[Server]:
+    """The service and a stream, on this database, by workers that gunicorn's options name."""
+    port = free_port()
+    settings = {
+        "DATA_DIR": str(folder / "other"),
+        "HOST": "127.0.0.1",
+        "JWT_SECRET_KEY": SECRET,
+        "MDNS_ENABLED": "false",
+        "MONGO_DB": DATABASE,
+        "MONGO_URI": uri,
+        "PORT": str(port),
+        "WORKERS": str(WORKERS),
+    }
+    command = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), *options]
+    command.append("benchmarks.streaming:make()")
+    with _running("other", port, command, settings, folder) as server:
+        yield server
 
 
 @contextmanager
 def bare_floor(folder: Path, uri: str) -> Iterator[Server]:
     """The floor on the same database."""
+    with _threads("floor", "benchmarks.floor:make()", folder, uri) as server:
+        yield server
+
+
+@contextmanager
+def eve(folder: Path, uri: str) -> Iterator[Server]:
+    """Eve on the same database; it can only read."""
+    with _threads("Eve", "benchmarks.eve_peer:make()", folder, uri) as server:
+        yield replace(server, workloads=("read 20",))
+
+
+@contextmanager
+def fastapi(folder: Path, uri: str) -> Iterator[Server]:
+    """FastAPI on the same database, under uvicorn."""
     port = free_port()
-    settings = {floor.URI: uri, floor.NAME: DATABASE, floor.SECRET: SECRET}
+    arguments = ["--port", str(port), "--workers", str(WORKERS), "--log-level", "warning"]
+    command = ["uvicorn", *arguments, "--no-access-log", "benchmarks.fastapi_peer:app"]
+    with _running("FastAPI", port, command, _on_database(uri), folder) as server:
+        yield server
+
+
+def _on_database(uri: str) -> dict[str, str]:
+    return {floor.URI: uri, floor.NAME: DATABASE, floor.SECRET: SECRET}
+
+
+@contextmanager
+def _threads(name: str, app: str, folder: Path, uri: str) -> Iterator[Server]:
+    """An application under gunicorn's workers of threads."""
+    port = free_port()
     options = {
         "--bind": f"127.0.0.1:{port}",
         "--worker-class": "gthread",
@@ -79,8 +132,8 @@ def bare_floor(folder: Path, uri: str) -> Iterator[Server]:
         "--log-level": "warning",
     }
     arguments = [str(each) for pair in options.items() for each in pair]
-    arguments += ["--no-control-socket", "benchmarks.floor:make()"]
-    with _gunicorn("floor", port, arguments, settings, folder) as server:
+    command = ["gunicorn", *arguments, "--no-control-socket", app]
+    with _running(name, port, command, _on_database(uri), folder) as server:
         yield server
 
 
@@ -91,15 +144,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def _gunicorn(
-    name: str, port: int, arguments: list[str], settings: Mapping[str, str], folder: Path
+def _running(
+    name: str, port: int, command: list[str], settings: Mapping[str, str], folder: Path
 ) -> Iterator[Server]:
     environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
     environment |= {"PYTHONPATH": str(ROOT), **settings}
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *arguments],
+            [sys.executable, "-m", *command],
             cwd=folder,  # where no .env file is
             env=environment,
             stdout=output,
@@ -109,7 +162,7 @@ def _gunicorn(
         )
     try:
         _await_health(port, process, log)
-        yield Server(name, port, _workers(process.pid))
+        yield Server(name, port, _workers(process.pid), process.pid)
     finally:
         _stop(process)
 
@@ -144,14 +197,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _workers(parent: int) -> tuple[int, ...]:
-    """The children that run the parent's own command line; the database's does not."""
+    """The children that run the parent's own command line, or that its Python has spawned."""
     found = []
     with suppress(OSError):
         command = (PROC / str(parent) / "cmdline").read_bytes()
         for entry in PROC.glob("[0-9]*"):
             with suppress(OSError):  # a process that has just ended
-                is_child = int(_stat(entry)[1]) == parent
-                if is_child and (entry / "cmdline").read_bytes() == command:
+                its = (entry / "cmdline").read_bytes()
+                if int(_stat(entry)[1]) == parent and (its == command or b"spawn_main" in its):
                     found.append(int(entry.name))
     return tuple(found)
 

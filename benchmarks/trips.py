@@ -20,16 +20,13 @@ from app import create_app
 from benchmarks.dataset import TEXT, Dialogue
 from benchmarks.floor import Floor
 from benchmarks.servers import DATABASE, SECRET
+from benchmarks.side_by_side import UnevenError
 from config import Config
 from session_service.dialects.request_log import configure_logging
 from session_service.store.database import EMBEDDED_OPTIONS, Database
 
 Ask = Callable[[Client], Any]
 SIGNING_IN = ("saslStart", "saslContinue")
-
-
-class UnevenError(Exception):
-    """The floor no longer does what the service does, so their ratio means nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,9 @@ def test_quick_run_writes_its_tables_between_the_marks(temporary: Path, tmp_path
     assert [tuple(row[:2]) for row in rows if row[0] in ("send", "read 20")] == [
         *loads,
         *loads,
+        *loads,
+        ("send", "16 against 4"),
+        ("read 20", "16 against 4"),
         ("send", "3"),
         ("read 20", "2"),
     ]

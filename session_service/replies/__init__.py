@@ -8,10 +8,12 @@ from typing import Any, cast
 
 from session_service.errors import ServiceError
 from session_service.models import ReplyEngine
+from session_service.replies.openai_settings import OpenAISettings
 from session_service.replies.rule_file import load_rules
 from session_service.replies.rules import RuleEngine
 
 GROUP = "session_service.reply_engines"
+BUILT_IN = ("rules", "openai")
 DEFAULT_RULES = Path(__file__).with_name("rules.yaml")
 
 
@@ -21,14 +23,23 @@ class EngineError(ServiceError):
     code = "reply_engine"
 
 
-def load_engine(name: str, *, rules_file: Path | None, environ: Mapping[str, str]) -> ReplyEngine:
-    """The engine called `name`: 'rules', or an entry point of `session_service.reply_engines`.
+def load_engine(
+    name: str,
+    *,
+    rules_file: Path | None,
+    openai: OpenAISettings,
+    environ: Mapping[str, str],
+) -> ReplyEngine:
+    """The engine called `name`: one of BUILT_IN, or an entry point of GROUP.
 
-    `rules_file` replaces the shipped rules. An entry point is a callable that takes
-    `environ` and gives a ReplyEngine. Raises EngineError, or RuleFileError for the rules.
+    `rules_file` replaces the shipped rules, `openai` is what the engine of that name is
+    told. An entry point is a callable that takes `environ` and gives a ReplyEngine.
+    Raises EngineError, or RuleFileError for the rules.
     """
     if name == "rules":
         return RuleEngine(load_rules(rules_file)) if rules_file else _shipped()
+    if name == "openai":
+        return _openai_engine(openai)
     factory = _factory(_entry_point(name))
     try:
         engine = factory(environ)
@@ -43,14 +54,28 @@ def load_engine(name: str, *, rules_file: Path | None, environ: Mapping[str, str
 
 @cache
 def _shipped() -> RuleEngine:
-    return RuleEngine(load_rules(DEFAULT_RULES))
+    return RuleEngine(load_rules(DEFAULT_RULES, trusted=True))
+
+
+def _openai_engine(settings: OpenAISettings) -> ReplyEngine:
+    try:
+        from session_service.replies.openai import OpenAIEngine  # its library is large
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            f"REPLY_ENGINE: 'openai' needs the extra llm ({error}): pip install "
+            '"session-service[llm]", or in a checkout pip install -r requirements/llm.txt'
+        ) from error
+    try:
+        return OpenAIEngine(settings)
+    except Exception as error:
+        raise EngineError(f"REPLY_ENGINE: 'openai' cannot be started: {error}") from error
 
 
 def _entry_point(name: str) -> EntryPoint:
     group = entry_points(group=GROUP)
     found = {point.value: point for point in group if point.name == name}
     if not found:
-        available = ", ".join(["rules", *sorted(group.names - {"rules"})])
+        available = ", ".join([*BUILT_IN, *sorted(group.names - set(BUILT_IN))])
         raise EngineError(f"REPLY_ENGINE: there is no engine {name!r}; available: {available}")
     if len(found) > 1:
         rivals = " and ".join(sorted(found))

@@ -4,6 +4,7 @@ import re
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
 
@@ -28,6 +29,7 @@ class Responder:
 
     An instant engine runs in the caller's thread and keeps its own time; any other runs
     in a thread of its own, `at_once` of them at most, and waiting for a place counts.
+    `tell` hears of every answer: None, or the name of what kept the engine from one.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Responder:
         timeout_s: float,
         fallback: str,
         at_once: int = MOST_AT_ONCE,
+        tell: Callable[[str | None], None] = lambda failure: None,
     ) -> None:
         if not fallback.strip():
             raise ValueError("the fallback reply is blank")
@@ -45,6 +48,7 @@ class Responder:
         self._timeout_s = timeout_s
         self._fallback = _storable(fallback)
         self._at_once = at_once
+        self._tell = tell
         self._instant = bool(engine.instant)
         self._places: threading.Semaphore | None = None
         self._making_places = threading.Lock()
@@ -57,11 +61,14 @@ class Responder:
     def answer(self, prompt: Prompt) -> str:
         """The reply to `prompt`: never blank, at most LONGEST_REPLY characters; never raises."""
         try:
-            return self._checked(self._reply(prompt))
+            reply = self._checked(self._reply(prompt))
         except Exception as error:
             kind = type(error).__name__
+            self._tell(kind)
             log.warning("reply_failed", engine=self._name, error=kind, where=_where(error))
             return self._fallback
+        self._tell(None)
+        return reply
 
     def _reply(self, prompt: Prompt) -> object:
         return self._engine.reply(prompt) if self._instant else self._reply_in_time(prompt)

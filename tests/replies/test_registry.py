@@ -1,15 +1,18 @@
 """Engines are found by name: the built-in one, and those that installed packages offer."""
 
+import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from session_service.errors import ServiceError
-from session_service.models import Prompt
+from session_service.models import Prompt, ReplyEngine
 from session_service.replies import EngineError, load_engine
+from session_service.replies.openai_settings import OpenAISettings
 from session_service.replies.rule_file import RuleFileError
 from session_service.replies.rules import RuleEngine
 
@@ -34,7 +37,10 @@ def nothing(environ):
 number = 7
 """
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+OPENAI = OpenAISettings("http://127.0.0.1:9/v1", "key", "model", "Be kind.", 1000, 100, None, 20)
 
 Install = Callable[[str, str], None]
 
@@ -63,8 +69,8 @@ def question() -> Prompt:
     return Prompt("hello", "alice", "work", NOW, NOW, 0, lambda _: [])
 
 
-def load(name: str, **environ: str) -> object:
-    return load_engine(name, rules_file=None, environ=environ)
+def load(name: str, **environ: str) -> ReplyEngine:
+    return load_engine(name, rules_file=None, openai=OPENAI, environ=environ)
 
 
 def test_rules_are_built_in() -> None:
@@ -74,19 +80,19 @@ def test_rules_are_built_in() -> None:
 def test_rules_come_from_the_configured_file(tmp_path: Path, question: Prompt) -> None:
     path = tmp_path / "own.yaml"
     path.write_text("- {name: all, replies: [moo]}")
-    assert load_engine("rules", rules_file=path, environ={}).reply(question) == "moo"
+    assert load_engine("rules", rules_file=path, openai=OPENAI, environ={}).reply(question) == "moo"
 
 
 def test_broken_rules_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text("- {name: all}")
     with pytest.raises(RuleFileError, match=r"own\.yaml:1: "):
-        load_engine("rules", rules_file=path, environ={})
+        load_engine("rules", rules_file=path, openai=OPENAI, environ={})
 
 
 def test_installed_package_offers_an_engine(install: Install, question: Prompt) -> None:
     install("parrot", "aviary:Parrot")
-    engine = load_engine("parrot", rules_file=None, environ={"PARROT_WORD": "squawk"})
+    engine = load("parrot", PARROT_WORD="squawk")
     assert not engine.instant
     assert engine.reply(question) == "squawk"
     assert list(engine.stream(question)) == ["squawk"]
@@ -94,13 +100,41 @@ def test_installed_package_offers_an_engine(install: Install, question: Prompt) 
 
 def test_unknown_engine_is_answered_with_those_there_are(install: Install) -> None:
     install("parrot", "aviary:Parrot")
-    with pytest.raises(EngineError, match=r"REPLY_ENGINE.*'parot'.*rules.*parrot"):
+    with pytest.raises(EngineError, match=r"REPLY_ENGINE.*'parot'.*rules, openai, parrot"):
         load("parot")
 
 
-def test_package_cannot_replace_the_built_in_engine(install: Install) -> None:
+def test_package_cannot_replace_a_built_in_engine(install: Install) -> None:
     install("rules", "aviary:Parrot")
+    install("openai", "aviary:nothing")
     assert isinstance(load("rules"), RuleEngine)
+    assert type(load("openai")).__name__ == "OpenAIEngine"
+
+
+def test_without_its_extra_openai_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.delitem(sys.modules, "session_service.replies.openai", raising=False)
+    with pytest.raises(EngineError, match=r"REPLY_ENGINE: 'openai'.*pip install.*\[llm\]") as told:
+        load("openai")
+    assert "\n" not in str(told.value)
+
+
+def test_openai_that_cannot_start_is_named() -> None:
+    with pytest.raises(EngineError, match=r"REPLY_ENGINE: 'openai'.*OPENAI_SYSTEM_PROMPT"):
+        load_engine(
+            "openai",
+            rules_file=None,
+            openai=replace(OPENAI, system_prompt="x" * 3000),
+            environ={},
+        )
+
+
+def test_who_does_not_use_openai_does_not_load_it() -> None:
+    script = "import app, config, sys; app.create_app(config.Config('k' * 32))\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    loaded = done.stdout.split()
+    assert "session_service.replies.rules" in loaded, done.stderr
+    assert not {"openai", "httpx2", "pydantic"} & set(loaded)
 
 
 def test_two_packages_offering_one_name_are_refused(install: Install) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,17 @@ class ReplyEngine(Protocol):
     def stream(self, prompt: Prompt) -> Iterator[str]: ...
 
 
+Role = Literal["user", "admin"]
+ADMIN: Role = "admin"
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """Who calls: `id` is the token's subject, `name` what to call them."""
 
     id: str
     name: str
+    role: Role = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,18 @@ class Draft:
     event: Event | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry(Draft):
-    """A message at its place: `seq` is dense within the log, `created_at` (ms) increases."""
+class Entry(NamedTuple):
+    """A draft at its place: `seq` is dense within the log, `created_at` (ms) increases.
 
+    A tuple, because a page makes many of them and a dataclass takes six times as long to make.
+    """
+
+    sender: str
+    key: str
+    content: Mapping[str, Any]
+    to: str | None = None
+    silent: bool = False
+    event: Event | None = None
     id: str = ""
     seq: int = 0
     created_at: int = 0

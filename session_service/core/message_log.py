@@ -14,7 +14,7 @@ import structlog
 
 from session_service.core.ids import new_entry_id
 from session_service.core.log_store import Head, LogStore
-from session_service.core.sending import Answer, Posted, Send, Tools
+from session_service.core.sending import Answer, Posted, Send, Sender, Tools
 from session_service.core.turns import Turns
 from session_service.errors import ServiceError, Unavailable
 from session_service.models import Draft, Entry, LogState
@@ -34,7 +34,7 @@ def in_thread(job: Callable[[], object]) -> None:
 
 
 class MessageLog(Generic[H]):
-    """Sends to and reads from all logs of one kind."""
+    """Sends to and reads from all logs of one kind; `stored` hears of each new message."""
 
     def __init__(
         self,
@@ -44,12 +44,13 @@ class MessageLog(Generic[H]):
         sleep: Callable[[float], None] = time.sleep,
         entry_id: Callable[[int], str] = new_entry_id,
         background: Callable[[Callable[[], object]], None] = in_thread,
+        stored: Callable[[Sender], None] = lambda sender: None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._background = background
         self._keeping_house = threading.Lock()
-        self._tools = Tools(clock, sleep, entry_id, Turns())
+        self._tools = Tools(clock, sleep, entry_id, Turns(), stored)
 
     def post(
         self,

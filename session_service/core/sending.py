@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from session_service.core.fold import advance, fold
 from session_service.core.log_store import Head, LogStore
@@ -13,6 +13,7 @@ from session_service.models import Draft, Entry, LogState
 
 H = TypeVar("H", bound=Head)
 T = TypeVar("T")
+Sender = Literal["user", "server"]
 
 SERVER = "server"
 WINDOW = 32  # entries a sender follows before it reads the head anew
@@ -45,12 +46,13 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every send of one log needs: time in ms, sleep in s, ids, turns."""
+    """What every send of one log needs: time in ms, sleep in s, ids, turns, who counts."""
 
     clock: Callable[[], int]
     sleep: Callable[[float], None]
     entry_id: Callable[[int], str]
     turns: Turns
+    stored: Callable[[Sender], None] = lambda sender: None
 
 
 class _MovedOn(Exception):
@@ -83,20 +85,29 @@ class Send(Generic[H]):
         self._judge = judge
         self._answer = answer
         self._head: H | None = None
-        self._base: LogState | None = None  # from where to look for a free place
+        # From where to look for a free place: a state, and what has been committed on top of it.
+        self._known: tuple[LogState, Sequence[Entry]] | None = None
         self._reply: Draft | None = None
         self._tried: list[Entry] = []
 
     def run(self) -> Posted:
         """Commits draft and reply; see MessageLog.post."""
         posted = self._persist(self._send)
+        self._tell(posted.entry, posted.reply)
         if self._answer is None or posted.reply is not None:
             return posted
         reply = self._reply_of_another(posted.entry, self._answer)
         if reply is None:
             self._make_reply(self._answer)
             reply = self._persist(self._send_reply)
+            self._tell(reply)
         return replace(posted, reply=reply)
+
+    def _tell(self, *committed: Entry | None) -> None:
+        """Has those counted that this send has stored, and not somebody else before it."""
+        for entry in committed:
+            if entry is not None and any(entry.id == tried.id for tried in self._tried):
+                self._tools.stored("server" if entry.sender == SERVER else "user")
 
     def _persist(self, step: Callable[[], T]) -> T:
         with (
@@ -109,7 +120,7 @@ class Send(Generic[H]):
                 except (Unavailable, _MovedOn) as error:
                     if deadline.left() <= 0:
                         raise Unavailable("the database did not answer in time") from error
-                self._base = None
+                self._known = None
                 self._pause()
 
     def _pause(self) -> None:
@@ -118,7 +129,7 @@ class Send(Generic[H]):
     def _send(self) -> Posted:
         head = self._head = self._read_head()
         self._admit(head)
-        self._base = head.log
+        self._known = (head.log, ())
         drafts = [self._draft]
         if self._answer is not None and self._answer.instant:
             drafts.append(self._make_reply(self._answer))
@@ -155,7 +166,8 @@ class Send(Generic[H]):
 
     def _send_reply(self) -> Entry:
         assert self._reply is not None  # noqa: S101  made by the step before
-        placed = self._append(self._base or self._read_head().log, [self._reply])
+        state = advance(*self._known) if self._known else self._read_head().log
+        placed = self._append(state, [self._reply])
         if not isinstance(placed, Entry):
             return placed[0]
         self._settle(placed.seq)
@@ -183,7 +195,7 @@ class Send(Generic[H]):
         if isinstance(proposed, Entry):
             return proposed
         self._commit(state, proposed)
-        self._base = advance(state, proposed)
+        self._known = (state, proposed)
         return proposed[-len(drafts) :]
 
     def _propose(self, state: LogState, drafts: Sequence[Draft]) -> list[Entry] | Entry:

@@ -15,7 +15,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt.exceptions import PyJWTError
 
 from session_service.errors import Unauthorized
-from session_service.models import User
+from session_service.models import ADMIN, Role, User
 
 REMEMBERED = 10_000
 MAX_ID_CHARS = 200
@@ -81,7 +81,8 @@ def _read(token: str) -> tuple[User, float]:
         raise Unauthorized("the token does not hold", code="bad_token") from error
     if not sound:
         raise Unauthorized("the token does not hold", code="bad_token")
-    return User(user_id, _name(claims) or user_id), expires_at
+    role: Role = ADMIN if claims.get("role") == ADMIN else "user"
+    return User(user_id, _name(claims) or user_id, role), expires_at
 
 
 def _name(claims: dict[str, Any]) -> str:

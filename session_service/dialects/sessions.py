@@ -20,6 +20,7 @@ MESSAGES: Mapping[str, str] = {
     "bad_token": "认证令牌无效或已过期",
     "unauthorized": "认证失败",
     "forbidden": "无权访问该会话",
+    "admins_only": "仅限管理员访问",
     "not_found": "会话不存在",
     "no_such_path": "接口不存在",
     "method_not_allowed": "该接口不支持此请求方法",

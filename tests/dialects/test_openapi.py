@@ -30,6 +30,7 @@ OPERATIONS = [
     "GET /",
     "GET /health",
     "GET /health/live",
+    "GET /metrics",
 ]
 
 

@@ -1,0 +1,1 @@
+"""What operators watch: counts and times over all workers, in the words of Prometheus."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pymongo import MongoClient
 
 TIMEOUT_MS = 10_000
+LOOK_TIMEOUT_MS = 2000
+INTERNAL_ERROR = 1
 ALREADY_EXISTS = 51003
 AUTHENTICATION_FAILED = 18
 
@@ -51,14 +53,29 @@ def sign_in(uri: str) -> None:
             raise Rejected("the embedded database does not know the password") from error
 
 
+def gave_up(uri: str) -> bool:
+    """Whether the database answers that it is broken, as it does for ever after a full disk."""
+    from pymongo.errors import OperationFailure
+
+    try:
+        with _client(uri, LOOK_TIMEOUT_MS) as client:
+            try:
+                client.admin.command("ping")
+            except OperationFailure as error:
+                return error.code == INTERNAL_ERROR
+    except EmbeddedError:
+        return False  # it may only be slow
+    return False
+
+
 @contextmanager
-def _client(uri: str) -> "Iterator[MongoClient[dict[str, Any]]]":
+def _client(uri: str, timeout_ms: int = TIMEOUT_MS) -> "Iterator[MongoClient[dict[str, Any]]]":
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 
     try:
         with MongoClient[dict[str, Any]](
-            uri, serverSelectionTimeoutMS=TIMEOUT_MS, socketTimeoutMS=TIMEOUT_MS
+            uri, serverSelectionTimeoutMS=timeout_ms, socketTimeoutMS=timeout_ms
         ) as client:
             yield client
     except PyMongoError as error:

@@ -94,8 +94,13 @@ class Engine:
             # disturb the checkpoint, were it not still taking connections.
             if listens(self.port):
                 self._process.send_signal(signal.SIGINT)
-        self._process.kill()
-        self._process.wait()
+        self.kill()
+
+    def kill(self) -> None:
+        """End it at once; what it acknowledged is on the disk."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def last_words(self) -> str:
         """The last line that this process wrote to its log."""

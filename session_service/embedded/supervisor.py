@@ -23,6 +23,7 @@ PORTS = range(20_000, 32_768)  # below those that systems give to outgoing conne
 STEADY_S = 10.0  # who lived so long has not failed to start
 FREE_RESTARTS = 5
 LONGEST_PAUSE_S = 10.0
+LOOK_PAUSE_S = 10.0
 
 
 class Supervisor:
@@ -94,8 +95,12 @@ class Supervisor:
 
     def _watch(self) -> None:
         failures, launched = 0, time.monotonic()
+        look_at = launched + LOOK_PAUSE_S
         while True:
             self._leash.wait()
+            if self._engine.exit_status() is None and time.monotonic() >= look_at:
+                self._end_if_broken()
+                look_at = time.monotonic() + LOOK_PAUSE_S
             if self._engine.exit_status() is None:
                 continue
             say(f"ended ({self._engine.last_words()}), starting it again")
@@ -104,6 +109,11 @@ class Supervisor:
             self._leash.pause(min(max(0, failures - FREE_RESTARTS), LONGEST_PAUSE_S))
             self._revive()
             failures, launched = failures + 1, time.monotonic()
+
+    def _end_if_broken(self) -> None:
+        if account.gave_up(self._record.uri) and account.gave_up(self._record.uri):
+            say("it answers that it is broken, ending it")
+            self._engine.kill()
 
     def _revive(self) -> None:
         # Whatever fails here, such as a full disk, may be over at the next attempt.

@@ -1,14 +1,20 @@
-"""The few things the service asks of a collection; whatever fails is Unavailable."""
+"""The few things the service asks of a collection; whatever fails is Unavailable.
+
+What every request asks is sent as a command: PyMongo's helpers compute nearly half as much
+again for the same answer. Each of these commands may be sent twice, and has to be.
+"""
 
 from collections.abc import Sequence
 
 from pymongo import IndexModel
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.database import Database as MongoDatabase
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from session_service.store.database import Database
 from session_service.store.documents import Document
 
 DUPLICATE_KEY = 11000
+BATCH = 1000  # documents; the server sends fewer where they are large
 
 
 class Collection:
@@ -21,20 +27,31 @@ class Collection:
         self._name = name
 
     def find_one(self, where: Document) -> Document | None:
+        command = {"find": self._name, "filter": where, "limit": 1, "singleBatch": True}
         with self._database.reading() as database:
-            return database[self._name].find_one(where)
+            found: list[Document] = _run(database, command)["cursor"]["firstBatch"]
+            return found[0] if found else None
 
     def find(
         self,
         where: Document,
         *,
-        fields: Sequence[str] | None = None,
+        fields: Sequence[str] = (),
         sort: Sequence[tuple[str, int]] = (),
-        limit: int = 0,
     ) -> list[Document]:
+        command: Document = {"find": self._name, "filter": where, "batchSize": BATCH}
+        if fields:
+            command["projection"] = dict.fromkeys(fields, 1)
+        if sort:
+            command["sort"] = dict(sort)
         with self._database.reading() as database:
-            cursor = database[self._name].find(where, fields, limit=limit, batch_size=1000)
-            return list(cursor.sort(list(sort)) if sort else cursor)
+            cursor = _run(database, command)["cursor"]
+            if not cursor["id"]:
+                found: list[Document] = cursor["firstBatch"]
+                return found
+            _run(database, {"killCursors": self._name, "cursors": [cursor["id"]]})
+            whole = database[self._name].find(where, fields or None, batch_size=BATCH)
+            return list(whole.sort(list(sort)) if sort else whole)
 
     def count(self, where: Document) -> int:
         with self._database.reading() as database:
@@ -42,27 +59,37 @@ class Collection:
 
     def insert(self, documents: Sequence[Document]) -> bool:
         """Stores them in order; false when a unique key stopped it on the way."""
-        with self._database.writing() as database:
-            try:
-                if len(documents) == 1:
-                    database[self._name].insert_one(documents[0])
-                else:
-                    database[self._name].insert_many(documents)
-            except DuplicateKeyError:
-                return False
-            except BulkWriteError as error:
-                codes = {failed["code"] for failed in error.details["writeErrors"]}
-                if codes != {DUPLICATE_KEY}:
-                    raise
-                return False
-            return True
+        reply = self._write({"insert": self._name, "documents": documents})
+        return "writeErrors" not in reply
 
     def update(self, where: Document, change: Document | Sequence[Document]) -> bool:
         """Changes one document; false when none matched."""
-        with self._database.writing() as database:
-            return database[self._name].update_one(where, change).matched_count > 0
+        reply = self._write({"update": self._name, "updates": [{"q": where, "u": change}]})
+        return "writeErrors" not in reply and reply["n"] > 0
 
     def delete(self, where: Document) -> int:
         """Deletes all that match and says how many."""
         with self._database.writing() as database:
             return database[self._name].delete_many(where).deleted_count
+
+    def _write(self, command: Document) -> Document:
+        """The server's reply; of errors it holds those of unique keys only."""
+        with self._database.writing() as database:
+            if concern := database.write_concern.document:
+                command["writeConcern"] = concern
+            reply = _run(database, command)
+            errors = [
+                each for each in reply.get("writeErrors", ()) if each["code"] != DUPLICATE_KEY
+            ]
+            errors += [reply["writeConcernError"]] if "writeConcernError" in reply else []
+            if errors:
+                raise OperationFailure(str(errors[0].get("errmsg")), errors[0].get("code"))
+            return reply
+
+
+def _run(database: MongoDatabase[Document], command: Document) -> Document:
+    """The reply to a command, sent once more where the connection broke."""
+    try:
+        return database.command(dict(command))
+    except AutoReconnect:
+        return database.command(dict(command))

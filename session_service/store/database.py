@@ -76,13 +76,18 @@ class Database:
         self._room = Remembered(free_bytes, CHECK_EVERY_S) if free_bytes else None
         self._health = Remembered(self._read_and_write, CHECK_EVERY_S)
         self._lock = Lock()
-        self._client: tuple[str, MongoClient[Document]] | None = None
-        self._indexes: dict[str, Sequence[IndexModel]] = {}
+        self._opened: tuple[str, MongoDatabase[Document]] | None = None
+        self._indexes: dict[str, list[IndexModel]] = {}
         self._indexed = False
+        self._tell: Callable[[str], None] = lambda kind: None
 
     def require(self, name: str, indexes: Sequence[IndexModel]) -> None:
         """Has the indexes of a collection made before this process writes anything."""
-        self._indexes[name] = indexes
+        self._indexes.setdefault(name, []).extend(indexes)
+
+    def tell_failures(self, tell: Callable[[str], None]) -> None:
+        """Has somebody told of every operation that fails: the driver's name for it."""
+        self._tell = tell
 
     @contextmanager
     def deadline(self) -> Iterator[Deadline]:
@@ -97,16 +102,17 @@ class Database:
     def close(self) -> None:
         """Ends the connections; the next use makes new ones."""
         with self._lock:
-            current, self._client = self._client, None
-        if current:
-            current[1].close()
+            opened, self._opened = self._opened, None
+        if opened:
+            opened[1].client.close()
 
     @contextmanager
     def reading(self) -> Iterator[MongoDatabase[Document]]:
         """The driver's database, its failures turned into Unavailable."""
         try:
-            yield self._connected()[self._name]
+            yield self._open()
         except PyMongoError as error:
+            self._tell(type(error).__name__)
             log.warning("database failed", error=type(error).__name__, detail=str(error)[:300])
             self._follow()
             raise Unavailable("the database cannot be reached") from error
@@ -119,18 +125,19 @@ class Database:
         with self.reading() as database:
             if not self._indexed:
                 for name, indexes in self._indexes.items():
-                    database[name].create_indexes(list(indexes))
+                    for index in indexes:  # FerretDB gives up at several that are there already
+                        database[name].create_indexes([index])
                 self._indexed = True
             yield database
 
-    def _connected(self) -> MongoClient[Document]:
-        current = self._client
-        if current is None:
+    def _open(self) -> MongoDatabase[Document]:
+        opened = self._opened
+        if opened is None:
             with self._lock:
-                current = self._client = self._client or self._new_client(self._where())
-        return current[1]
+                opened = self._opened = self._opened or self._connected(self._where())
+        return opened[1]
 
-    def _new_client(self, uri: str) -> tuple[str, MongoClient[Document]]:
+    def _connected(self, uri: str) -> tuple[str, MongoDatabase[Document]]:
         client = self._connect(
             uri,
             serverSelectionTimeoutMS=SELECTION_MS,
@@ -140,7 +147,7 @@ class Database:
             appname="session-service",
             **self._options,
         )
-        return uri, client
+        return uri, client[self._name]
 
     def _where(self) -> str:
         try:
@@ -151,7 +158,7 @@ class Database:
     def _follow(self) -> None:
         """Lets go of a client whose server is to be found elsewhere by now."""
         try:
-            moved = self._client is not None and self._client[0] != self._uri()
+            moved = self._opened is not None and self._opened[0] != self._uri()
         except ServiceError:
             return
         if moved:

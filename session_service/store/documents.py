@@ -32,6 +32,11 @@ class Layout:
     touched: str | None = None
     dates: bool = False
 
+    @property
+    def retired(self) -> str:
+        """The collection of notes on logs that are to go."""
+        return f"retired_{self.heads}"
+
     def to_update(self, state: LogState, changes: Changes) -> Document:
         """What committing the changes does to the head's document."""
         last = changes.last
@@ -70,15 +75,15 @@ class Layout:
     def to_entry(self, document: Document) -> Entry:
         event = document.get("event")
         return Entry(
-            id=str(document["_id"]),
-            seq=document["seq"],
-            sender=document[self.sender],
-            key=document["key"],
-            created_at=self.from_time(document),
-            content={name: document[name] for name in self.content if name in document},
-            to=document.get("to"),
-            silent=document.get("silent", False),
-            event=Event(*event) if event else None,
+            document[self.sender],
+            document["key"],
+            {name: document[name] for name in self.content if name in document},
+            document.get("to"),
+            document.get("silent", False),
+            Event(*event) if event else None,
+            str(document["_id"]),
+            document["seq"],
+            self.from_time(document),
         )
 
     def to_time(self, at: int) -> datetime | int:

@@ -28,7 +28,7 @@ class LogStore(Generic[H]):
         self._layout = layout
         self._to_head = to_head
         self._heads = Collection(database, layout.heads)
-        self._retired = Collection(database, f"retired_{layout.heads}")
+        self._retired = Collection(database, layout.retired)
         self._entries = Collection(
             database,
             layout.entries,

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
-import mongomock
 from greenlet import getcurrent, greenlet
 from pymongo.database import Database as MongoDatabase
 
@@ -13,6 +12,7 @@ from session_service.errors import ServiceError, Unavailable
 from session_service.models import Entry
 from session_service.store.database import Database, Deadline
 from session_service.store.logs import LogStore
+from tests.mocked import MockedClient
 
 MORNING = 1_750_000_000_000
 
@@ -118,7 +118,7 @@ class World:
     """What the processes share: the database, and the time in ms, which may jump."""
 
     def __init__(self) -> None:
-        client: Any = mongomock.MongoClient()
+        client: Any = MockedClient()
         self.database = SteppedDatabase(lambda: "", "test", connect=lambda *_, **__: client)
         self.now = MORNING
         self.steady = 0

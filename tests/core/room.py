@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import mongomock
 import pytest
 from bson import ObjectId
 
@@ -17,6 +16,7 @@ from session_service.models import Changes, Draft, Entry, Event, LogState
 from session_service.store.database import Database
 from tests.core.conversations import MESSAGES, Conversation, ConversationStore
 from tests.core.ledger import check
+from tests.mocked import MockedClient
 
 Step = Callable[[], Any]
 
@@ -182,7 +182,7 @@ class Room:
 
 
 def database_in_memory() -> Database:
-    client: Any = mongomock.MongoClient()
+    client: Any = MockedClient()
     return Database(lambda: "", "test", connect=lambda *_, **__: client)
 
 

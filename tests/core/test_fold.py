@@ -29,7 +29,7 @@ messages = st.builds(
 
 def numbered(entries: Sequence[Entry], after: int = 0) -> list[Entry]:
     return [
-        replace(entry, key=str(seq), seq=seq, created_at=seq * 10)
+        entry._replace(key=str(seq), seq=seq, created_at=seq * 10)
         for seq, entry in enumerate(entries, after + 1)
     ]
 

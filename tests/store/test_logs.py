@@ -1,10 +1,8 @@
 """What logs look like in MongoDB, where peers may read them, and what the keys hold together."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import mongomock
 import pytest
 from bson import ObjectId
 from hypothesis import given
@@ -16,6 +14,7 @@ from session_service.store.database import Database
 from session_service.store.documents import Layout, field_of, from_date, to_date, to_state
 from session_service.store.logs import LogStore
 from session_service.store.sessions import SessionStore
+from tests.mocked import MockedClient
 
 LOG_ID = "0123456789abcdef01234567"
 EMPTY = LogState(LOG_ID)
@@ -24,13 +23,18 @@ MORNING = 1_750_000_000_123
 
 
 @pytest.fixture
-def documents() -> Any:
-    return mongomock.MongoClient()["test"]
+def client() -> Any:
+    return MockedClient()
 
 
 @pytest.fixture
-def database(documents: Any) -> Database:
-    return Database(lambda: "", "test", connect=lambda *_, **__: documents.client)
+def documents(client: Any) -> Any:
+    return client["test"]
+
+
+@pytest.fixture
+def database(client: Any) -> Database:
+    return Database(lambda: "", "test", connect=lambda *_, **__: client)
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_entry_comes_back_as_it_was(store: LogStore[LogState], stored: Entry) ->
 
 
 @pytest.mark.parametrize(
-    "taken", [entry(1, key="other", id="f" * 24), replace(entry(2), key="1", id="f" * 24)]
+    "taken", [entry(1, key="other", id="f" * 24), entry(2)._replace(key="1", id="f" * 24)]
 )
 def test_place_and_key_are_given_once(store: LogStore[LogState], taken: Entry) -> None:
     assert store.insert(LOG_ID, [entry(1)])
@@ -95,7 +99,7 @@ def test_insert_stops_where_a_place_is_taken(store: LogStore[LogState]) -> None:
 def test_logs_do_not_mix(store: LogStore[LogState]) -> None:
     other = "f" * 24
     store.insert(LOG_ID, [entry(1)])
-    store.insert(other, [replace(entry(1), id="f" * 24)])
+    store.insert(other, [entry(1)._replace(id="f" * 24)])
     store.delete_entries(other)
     assert store.between(LOG_ID, 0, 9) == [entry(1)]
     assert store.between(other, 0, 9) == []

@@ -1,0 +1,68 @@
+"""How the collections are spread over the shards of a cluster, as commands for mongosh."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pymongo import IndexModel
+
+from session_service.store.catalogue import LAYOUTS, required_indexes
+
+
+def shard_plan(database: str) -> Iterator[str]:
+    """The lines to be fed to mongosh: each collection's commands, and the reason before them."""
+    indexes = required_indexes()
+    yield f"sh.enableSharding({json.dumps(database)})"
+    for name in collections():
+        yield from _collection(database, name, indexes.get(name, ()))
+
+
+def shard_keys() -> Mapping[str, str]:
+    """The field by which each collection would be spread; a log stays together on one shard."""
+    entries = {layout.entries: layout.log for layout in LAYOUTS}
+    return {layout.heads: "_id" for layout in LAYOUTS} | entries
+
+
+def collections() -> list[str]:
+    """All that the code knows of."""
+    retired = {layout.retired for layout in LAYOUTS}
+    return sorted({*required_indexes(), *shard_keys(), *retired})
+
+
+def obstacle(field: str, indexes: Sequence[IndexModel]) -> str | None:
+    """The first unique index that does not begin with the field: a cluster cannot hold it up."""
+    for each in indexes:
+        document: dict[str, Any] = each.document
+        if document.get("unique") and next(iter(document["key"])) != field:
+            return str(document["name"])
+    return None
+
+
+def _collection(database: str, name: str, indexes: Sequence[IndexModel]) -> Iterator[str]:
+    field = shard_keys().get(name)
+    if field is None:
+        yield f"// {name}: stays on one shard, it is small"
+        return
+    if stopper := obstacle(field, indexes):
+        yield f"// {name}: stays on one shard, its unique index {stopper} needs all of it in sight"
+        return
+    yield f"// {name}: {_reason(name, field)}"
+    for each in indexes:
+        yield _create_index(database, name, each.document)
+    key = json.dumps({field: 1})
+    yield f"sh.shardCollection({json.dumps(f'{database}.{name}')}, {key})"
+
+
+def _reason(name: str, field: str) -> str:
+    if field == "_id":
+        return "_id begins at random, so logs spread; a commit names it and reaches one shard"
+    return (
+        f"{field} begins at random, so logs spread; every unique key begins with it, and whoever "
+        "reads or sends names it and reaches one shard"
+    )
+
+
+def _create_index(database: str, name: str, index: Mapping[str, Any]) -> str:
+    options = {key: value for key, value in index.items() if key != "key"}
+    where = f"db.getSiblingDB({json.dumps(database)}).getCollection({json.dumps(name)})"
+    return f"{where}.createIndex({json.dumps(dict(index['key']))}, {json.dumps(options)})"

@@ -1,20 +1,26 @@
 """Whatever dies, what was acknowledged is there, and the service comes back by itself."""
 
 import http.client
+import json
 import os
+import re
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.service.running import Service, alive, free_port, until
+from tests.service.running import GUNICORN, Service, alive, free_port, until
+
+Ask = Callable[[http.client.HTTPConnection], http.client.HTTPResponse]
 
 
 class Senders:
@@ -74,7 +80,7 @@ def check(senders: Senders, service: Service) -> None:
 
 
 def test_workers_are_killed(serve):
-    service = serve().ready()
+    service = serve(WORKERS="2").ready()
     with Senders(service, service.new_session()).at_work() as senders:
         for _ in range(4):
             senders.wait_for_more()
@@ -83,8 +89,9 @@ def test_workers_are_killed(serve):
     check(senders, service)
 
 
+@pytest.mark.embedded
 def test_the_database_is_killed(serve):
-    service = serve().ready()
+    service = serve(WORKERS="2").ready()
     with Senders(service, service.new_session()).at_work() as senders:
         for _ in range(3):
             senders.wait_for_more()
@@ -93,8 +100,9 @@ def test_the_database_is_killed(serve):
     check(senders, service)
 
 
+@pytest.mark.embedded
 def test_the_supervisor_is_killed(serve):
-    service = serve().ready()
+    service = serve(WORKERS="2").ready()
     with Senders(service, service.new_session()).at_work() as senders:
         senders.wait_for_more()
         os.kill(service.database()[0], signal.SIGKILL)
@@ -102,8 +110,9 @@ def test_the_supervisor_is_killed(serve):
     check(senders, service)
 
 
+@pytest.mark.embedded
 def test_everything_is_killed_and_started_again(serve):
-    service = serve().ready()
+    service = serve(WORKERS="2").ready()
     session_id = service.new_session()
     with Senders(service, session_id).at_work() as senders:
         senders.wait_for_more(60)
@@ -111,7 +120,7 @@ def test_everything_is_killed_and_started_again(serve):
         os.kill(service.pid, signal.SIGKILL)
         service.process.wait()
         until(lambda: not any(map(alive, owned)), "workers and database to follow the server")
-    again = serve(DATA_DIR=str(service.data)).ready()
+    again = serve(WORKERS="2", DATA_DIR=str(service.data)).ready()
     check(senders, again)
     for text in senders.acknowledged[-3:]:
         before = len(again.texts(session_id))
@@ -119,8 +128,9 @@ def test_everything_is_killed_and_started_again(serve):
         assert len(again.texts(session_id)) == before
 
 
+@pytest.mark.embedded
 def test_a_reload_fails_no_request(serve):
-    service = serve().ready()
+    service = serve(WORKERS="2").ready()
     failed: list[object] = []
     stop = threading.Event()
     session_id = service.new_session()
@@ -154,39 +164,112 @@ def test_a_reload_fails_no_request(serve):
     assert service.database()
 
 
-def test_sigterm_under_load_fails_no_accepted_request(serve):
-    """A connection that the server has taken up is served until it says `Connection: close`."""
-    service = serve().ready()
+def test_a_reload_keeps_old_workers_until_new_ones_can_take_over(serve):
+    service = serve(WORKERS="2").ready()
     session_id = service.new_session()
-    failed: list[object] = []
+    old = set(service.workers())
+    service.process.send_signal(signal.SIGHUP)
+    new = until(lambda: set(service.workers()) - old, "new workers")
+    for pid in new:
+        os.kill(pid, signal.SIGSTOP)
+    for _ in range(30):
+        assert service.send(session_id, "hello")[0] == 201
+        time.sleep(0.1)
+    assert old <= set(service.workers())
+    for pid in new:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: not old & set(service.workers()), "old workers to end")
+    assert service.send(session_id, "hello")[0] == 201
 
-    def ask() -> None:
+
+class Visitors:
+    """Clients that ask until no connection can be had, every other one on a new one each time.
+
+    Whoever got a connection is owed an answer: anything else has `failed`.
+    """
+
+    def __init__(self, port: int, count: int, ask: Ask) -> None:
+        self.port = port
+        self.ask = ask
+        self.answered: list[int] = []
+        self.failed: list[object] = []
+        self.threads = [threading.Thread(target=self._run, args=[i % 2 > 0]) for i in range(count)]
+
+    def start(self, answers: int) -> None:
+        for thread in self.threads:
+            thread.start()
+        until(lambda: len(self.answered) > answers, "some load")
+
+    def join(self) -> None:
+        for thread in self.threads:
+            thread.join(60)
+
+    def _run(self, renewed: bool) -> None:
         while True:
-            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
-            taken_up = False
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
             try:
-                while True:
-                    answer = service.send_on(connection, session_id)
-                    taken_up = True
-                    if answer.status != 201:
-                        failed.append(answer.status)
-                    if answer.will_close:
-                        break
-            except (OSError, http.client.HTTPException) as error:
-                if taken_up:
-                    failed.append(error)
+                connection.connect()
+            except OSError:
                 return
+            try:
+                self._ask_on(connection, renewed)
+            except (OSError, http.client.HTTPException) as error:
+                self.failed.append(error)
             finally:
                 connection.close()
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    until(lambda: len(service.texts(session_id)) > 40, "some load")
+    def _ask_on(self, connection: http.client.HTTPConnection, renewed: bool) -> None:
+        closing = False
+        while not closing:
+            answer = self.ask(connection)
+            self.answered.append(answer.status)
+            closing = renewed or answer.will_close
+
+
+def ask_for_life(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+    connection.request("GET", "/health/live")
+    answer = connection.getresponse()
+    answer.read()
+    return answer
+
+
+@pytest.mark.parametrize("again", range(3))
+def test_sigterm_under_load_fails_no_request(serve, again):
+    service = serve(WORKERS="2").ready()
+    visitors = Visitors(service.port, 64, ask_for_life)
+    visitors.start(400)
     assert service.stop() == 0
-    for thread in threads:
-        thread.join()
-    assert failed == []
+    visitors.join()
+    assert visitors.failed == []
+    assert set(visitors.answered) == {200}
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_messages_under_way_at_sigterm_are_acknowledged(serve):
+    service = serve(WORKERS="2").ready()
+    session_id = service.new_session()
+    visitors = Visitors(service.port, 8, lambda on: service.send_on(on, session_id))
+    visitors.start(40)
+    assert service.stop() == 0
+    visitors.join()
+    assert visitors.failed == []
+    assert set(visitors.answered) == {201}
+
+
+def test_a_request_that_hangs_delays_the_stop_by_the_graceful_timeout_only(serve):
+    service = serve(WORKERS="2", GRACEFUL_TIMEOUT="2").ready()
+    owned = service.owned()
+    head = (
+        f"POST /sess HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.bearer()}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(head.encode())
+        assert service.request("GET", "/health")[0] == 200
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 15  # the body alone would be waited for longer
+    until(lambda: not any(map(alive, owned)), "all processes to end")
 
 
 @pytest.fixture
@@ -209,7 +292,7 @@ def secantusd(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen[bytes
 
 def test_a_database_that_comes_late_goes_away_and_hangs(serve, secantusd):
     port = free_port()
-    service = serve(MONGO_URI=f"mongodb://127.0.0.1:{port}").ready(503)
+    service = serve(WORKERS="2", MONGO_URI=f"mongodb://127.0.0.1:{port}").ready(503)
     assert service.request("GET", "/health")[1] == {"status": "unavailable"}
     assert service.request("GET", "/health/live")[0] == 200
     status, answer = service.request("POST", "/sess", {"sess_name": "x"})
@@ -237,23 +320,60 @@ def test_a_database_that_comes_late_goes_away_and_hangs(serve, secantusd):
     assert texts == ["first", "second"]
 
 
-def test_hundreds_of_slow_connections_keep_nobody_from_being_served(serve):
-    import socket
-
-    service = serve().ready()
-    half = f"GET /sessions HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\nX-Slow: ".encode()
-    slow = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(500)]
-    try:
-        for i, connection in enumerate(slow):
-            if i % 2:
+@contextmanager
+def open_connections(service: Service, count: int, half: bytes = b"") -> Iterator[None]:
+    """So many connections, every other one with half a request on it."""
+    with ExitStack() as stack:
+        for i in range(count):
+            connection = socket.create_connection(("127.0.0.1", service.port))
+            stack.callback(connection.close)
+            if i % 2 and half:
                 connection.sendall(half)
+        yield
+
+
+def test_hundreds_of_slow_connections_keep_nobody_from_being_served(serve):
+    service = serve(WORKERS="2").ready()
+    half = f"GET /sessions HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\nX-Slow: ".encode()
+    taken = []
+    with open_connections(service, 500, half):
         session_id = service.new_session()
         for _ in range(10):
+            began = time.monotonic()
             assert service.request("GET", "/health")[0] == 200
+            taken.append(time.monotonic() - began)
             assert service.send(session_id, "hello")[0] == 201
+    assert sorted(taken)[5] < 1  # promised are 250 ms, on a machine that is not busy
+
+
+def test_more_connections_than_files_at_the_start(serve):
+    """Systems begin with 1,024 open files a process; the service takes what it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4096:
+        pytest.skip("this system allows no more open files")
+    service = serve(["prlimit", "--nofile=1024:4096", *GUNICORN], WORKERS="1").ready()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    try:
+        with open_connections(service, 1200):
+            assert service.request("GET", "/health")[0] == 200
     finally:
-        for connection in slow:
-            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_where_files_are_few_connections_wait_for_their_turn(serve):
+    service = serve(["prlimit", "--nofile=300:300", *GUNICORN], WORKERS="1").ready()
+    with open_connections(service, 400):
+        assert service.request("GET", "/health")[0] == 200
+    assert "Traceback" not in service.log.read_text()
+
+
+def say(service: Service, raw: bytes) -> bytes:
+    """All that is answered to these bytes, after which nothing follows."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(partial(connection.recv, 65536), b""))
 
 
 @pytest.mark.parametrize(
@@ -270,14 +390,41 @@ def test_hundreds_of_slow_connections_keep_nobody_from_being_served(serve):
     ],
 )
 def test_broken_http_is_no_error_of_ours(shared_service, raw):
-    import socket
-
     service = shared_service
     token = service.bearer()
     headers = f"Authorization: Bearer {token}\r\nContent-Type: application/json".encode()
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
-        connection.sendall(raw % headers)
-        connection.shutdown(socket.SHUT_WR)
-        answer = connection.recv(65536)
+    answer = say(service, raw % headers)
     assert not answer.startswith(b"HTTP/1.1 5"), answer
     assert service.request("GET", "/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"NONSENSE\r\n\r\n", 400),
+        (b"GET / HTTP/3.7\r\n\r\n", 400),
+        (b"G\xc3\x84T / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: nonesuch\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nExpect: miracles\r\n\r\n", 417),
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+    ],
+)
+def test_what_is_no_http_is_refused_like_everything_else(shared_service, raw, status):
+    head, _, body = say(shared_service, raw).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    answer = json.loads(body)
+    assert answer["status"] == "error"
+    assert re.search("[\u4e00-\u9fff]", answer["message"])
+    headers = dict(line.lower().split(b": ") for line in head.splitlines()[1:])
+    assert headers[b"content-type"] == b"application/json"
+    assert headers[b"x-content-type-options"] == b"nosniff"
+    assert headers[b"referrer-policy"] == b"no-referrer"
+    assert headers[b"connection"] == b"close"
+    assert b"server" not in headers
+    request_id = headers[b"x-request-id"].decode()
+    until(lambda: request_id in shared_service.log.read_text(), "the refusal in the log")

@@ -8,6 +8,8 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +22,28 @@ from werkzeug.serving import WSGIRequestHandler
 import config as settings
 from children import Children
 from config import Config
-from session_service import embedded
+from session_service import __version__, embedded
+from session_service.commands import database_commands
 from session_service.core.message_log import GRACE_MS, MessageLog
 from session_service.core.sessions import Sessions
 from session_service.dialects.authentication import LEEWAY_S, Authentication
 from session_service.dialects.errors import handle_errors
 from session_service.dialects.json import OrjsonProvider
+from session_service.dialects.metrics import add_metrics_route
 from session_service.dialects.openapi import OPENAPI_SETTINGS, ServiceApi
 from session_service.dialects.request_log import configure_logging, log_requests
 from session_service.dialects.service import docs_pages, service_dialect
 from session_service.dialects.sessions import sessions_dialect
 from session_service.errors import ServiceError
 from session_service.leash import die_with_parent
+from session_service.metrics.measures import CONTENT_TYPE, Metrics
+from session_service.metrics.places import entered
+from session_service.models import ReplyEngine
 from session_service.replies import load_engine
+from session_service.replies.openai_settings import OpenAISettings
 from session_service.replies.responder import Responder
 from session_service.store.database import EMBEDDED_OPTIONS, Database, check_uri
+from session_service.store.exporting import patient_client
 from session_service.store.sessions import SessionStore
 
 HOUSEKEEPING_PAUSE_S = 60.0
@@ -50,30 +59,46 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.config.update(flask_settings(config))
     JWTManager(app)
-    log_requests(app)
+    metrics = Metrics(__version__, entered())
+    log_requests(app, count=metrics.request)
     if config.cors_origins:
         CORS(app, origins=list(config.cors_origins), expose_headers=["X-Request-ID"])
 
     database = database or connect(config)
+    database.tell_failures(metrics.database_failed)
     store = SessionStore(database)
-    log = app.extensions["message_log"] = MessageLog(store, clock=now_ms)
-    engine = load_engine(
-        config.reply_engine, rules_file=config.reply_rules_file, environ=os.environ
+    log = app.extensions["message_log"] = MessageLog(
+        store, clock=now_ms, stored=metrics.messages("sessions")
     )
-    responder = Responder(engine, timeout_s=config.reply_timeout_s, fallback=config.reply_fallback)
+    engine = reply_engine(config)
+    responder = Responder(
+        engine,
+        timeout_s=config.reply_timeout_s,
+        fallback=config.reply_fallback,
+        tell=metrics.replies(config.reply_engine),
+    )
     sessions = sessions_dialect(
         Sessions(store, log, responder, clock=now_ms, patience_s=config.reply_timeout_s + 5),
-        authenticate=Authentication(),
+        authenticate=(authenticate := Authentication()),
         title_chars=config.limits.title_chars,
         message_chars=config.limits.message_chars,
     )
     service = service_dialect(database.healthy, like=sessions)
+    add_metrics_route(
+        service,
+        metrics.text,
+        content_type=CONTENT_TYPE,
+        token=config.metrics_token,
+        authenticate=authenticate,
+    )
     api = ServiceApi(app)
     for dialect in (sessions, service):
         api.register_blueprint(dialect)
     app.register_blueprint(docs_pages())
     handle_errors(app, [sessions], default=sessions)
     app.cli.add_command(token_command)
+    for command in database_commands(lambda: opened(config), config.mongo_db):
+        app.cli.add_command(command)
     return app
 
 
@@ -99,17 +124,49 @@ def flask_settings(config: Config) -> dict[str, Any]:
     }
 
 
-def connect(config: Config) -> Database:
+def reply_engine(config: Config) -> ReplyEngine:
+    """The engine the configuration names; raises ServiceError where it cannot be started."""
+    openai = OpenAISettings(
+        base_url=config.openai_base_url,
+        api_key=config.openai_api_key,
+        model=config.openai_model,
+        system_prompt=config.openai_system_prompt,
+        context_tokens=config.openai_context_tokens,
+        max_tokens=config.openai_max_tokens,
+        temperature=config.openai_temperature,
+        timeout_s=config.reply_timeout_s,
+    )
+    return load_engine(
+        config.reply_engine,
+        rules_file=config.reply_rules_file,
+        openai=openai,
+        environ=os.environ,
+    )
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[Database]:
+    """For command lines: the database, the embedded one started where no server runs it."""
+    with nullcontext() if config.mongo_uri else embedded.running(config.data_dir):
+        database = connect(config, connect=patient_client)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def connect(config: Config, **options: Any) -> Database:
     """The database the configuration names; the embedded one where it names none."""
     if config.mongo_uri:
         uri = config.mongo_uri
         check_uri(uri)
-        return Database(lambda: uri, config.mongo_db)
+        return Database(lambda: uri, config.mongo_db, **options)
     return Database(
         lambda: embedded.locate(config.data_dir),
         config.mongo_db,
         options=EMBEDDED_OPTIONS,
         free_bytes=lambda: shutil.disk_usage(config.data_dir).free,
+        **options,
     )
 
 

@@ -21,6 +21,8 @@ AppEnv = Literal["development", "production"]
 
 KEPT_KEY_FILE = "jwt_key"
 MIN_KEY_BYTES = 32
+SECRET = ("JWT_SECRET_KEY", "METRICS_TOKEN", "MONGO_URI", "OPENAI_API_KEY")
+MIN_TOKEN_CHARS = 16
 
 
 class ConfigError(Exception):
@@ -55,7 +57,17 @@ class Config:
     reply_engine: str = "rules"
     reply_rules_file: Path | None = None
     reply_timeout_s: float = 20.0
+    openai_base_url: str = "https://api.openai.com/v1"
+    openai_api_key: str = field(default="", repr=False)
+    openai_model: str = ""
+    openai_system_prompt: str = (
+        "You take part in a chat. Answer briefly, in the language of the message, as plain text."
+    )
+    openai_context_tokens: int = 3000  # with max_tokens: less than the 4096 of small models
+    openai_max_tokens: int = 1000
+    openai_temperature: float | None = None
     reply_fallback: str = "抱歉，我现在无法回答，请稍后再试。 Sorry, I cannot answer right now."
+    metrics_token: str | None = field(default=None, repr=False)
     cors_origins: tuple[str, ...] = ()
     mdns_enabled: bool = True
     mdns_name: str = "Session Service"
@@ -80,6 +92,7 @@ def load(env_file: str | None = ".env") -> Config:
     except environs.EnvValidationError as error:
         raise ConfigError(_explain(error)) from error
     _check_tls(values["tls_cert"], values["tls_key"])
+    _check_openai(values)
     values["jwt_secret_key"] = _secret(values)
     return Config(**values)
 
@@ -122,7 +135,21 @@ def _read(env: environs.Env) -> dict[str, Any]:
         "reply_timeout_s": env.float(
             "REPLY_TIMEOUT_S", default["reply_timeout_s"], validate=validate.Range(0.1, 600)
         ),
+        "openai_base_url": env.str(
+            "OPENAI_BASE_URL", default["openai_base_url"], validate=_base_url
+        ),
+        "openai_api_key": env.str("OPENAI_API_KEY", "", validate=_header_value),
+        "openai_model": env.str("OPENAI_MODEL", ""),
+        "openai_system_prompt": env.str("OPENAI_SYSTEM_PROMPT", default["openai_system_prompt"]),
+        "openai_context_tokens": _whole(
+            env, "OPENAI_CONTEXT_TOKENS", default["openai_context_tokens"], 500, 1_000_000
+        ),
+        "openai_max_tokens": _whole(
+            env, "OPENAI_MAX_TOKENS", default["openai_max_tokens"], 1, 100_000
+        ),
+        "openai_temperature": env.float("OPENAI_TEMPERATURE", None, validate=_temperature),
         "reply_fallback": env.str("REPLY_FALLBACK", default["reply_fallback"], validate=_filled),
+        "metrics_token": env.str("METRICS_TOKEN", None, validate=_token),
         "cors_origins": tuple(map(_origin, env.list("CORS_ORIGINS", [], validate=_origins) or ())),
         "mdns_enabled": env.bool("MDNS_ENABLED", default["mdns_enabled"]),
         "mdns_name": env.str("MDNS_NAME", default["mdns_name"], validate=_instance_name),
@@ -185,6 +212,32 @@ def _instance_name(value: str) -> None:
         raise environs.ValidationError("Must be a name of 1 to 58 bytes in UTF-8 without a dot.")
 
 
+def _base_url(value: str) -> None:
+    place = re.fullmatch(r"https?://([^/\s@?#:\[\]]+|\[[0-9a-f:.]+\])(:\d+)?(/[^\s@?#]*)?", value)
+    port = place and int((place[2] or ":1")[1:])
+    if not port or port > 65_535 or value.rstrip("/").endswith("/completions"):
+        raise environs.ValidationError(
+            "Must be like https://host:port/v1, without user, query and /chat/completions."
+        )
+
+
+def _temperature(value: float | None) -> None:
+    if value is not None and not 0 <= value <= 2:
+        raise environs.ValidationError("Must be from 0 to 2.")
+
+
+def _header_value(value: str) -> None:
+    if value and not re.fullmatch(r"[!-~]+", value):
+        raise environs.ValidationError("Must be ASCII without blanks.")
+
+
+def _token(value: str | None) -> None:
+    if value and not re.fullmatch(rf"[!-~]{{{MIN_TOKEN_CHARS},}}", value):
+        raise environs.ValidationError(
+            f"Must be {MIN_TOKEN_CHARS} characters or more, ASCII without blanks."
+        )
+
+
 def _interface(name_or_address: str) -> str:
     text = name_or_address.strip()
     try:
@@ -207,13 +260,28 @@ def _check_tls(cert: Path | None, key: Path | None) -> None:
         ) from error
 
 
+def _check_openai(values: Mapping[str, Any]) -> None:
+    if values["reply_engine"] != "openai":
+        return
+    for name in ("openai_model", "openai_api_key"):
+        if not values[name].strip():
+            hint = "; any word where the endpoint asks for none" if name.endswith("key") else ""
+            raise ConfigError(
+                f"{name.upper()} is not set: it must be while REPLY_ENGINE is openai{hint}"
+            )
+
+
 def _explain(error: environs.EnvValidationError) -> str:
     lines = []
     messages = error.error_messages
     for name, reasons in sorted(messages.items() if isinstance(messages, Mapping) else ()):
-        value = "***" if name in ("MONGO_URI", "JWT_SECRET_KEY") else repr(os.environ.get(name))
-        lines.append(f"{name}={value}: {' '.join(str(reason) for reason in reasons)}")
+        lines.append(f"{name}={_shown(name)}: {' '.join(str(reason) for reason in reasons)}")
     return "\n".join(lines)
+
+
+def _shown(name: str) -> str:
+    value = os.environ.get(name, "")
+    return "***" if name in SECRET or "@" in value else repr(value)  # an address with a password
 
 
 def _secret(values: dict[str, Any]) -> str:

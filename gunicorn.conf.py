@@ -1,12 +1,17 @@
 """gunicorn's settings, and the hooks by which the server process owns its children."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from signal import SIG_DFL, SIG_IGN, SIGINT, SIGQUIT, SIGTERM, signal
+from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGQUIT, SIGTERM, Signals, getsignal, signal
 from typing import Any
+
+# The first process of a container has no way to end at a signal but those it makes itself.
+if os.getpid() == 1 and getsignal(SIGTERM) is SIG_DFL:
+    signal(SIGTERM, lambda number, _frame: os._exit(128 + number))
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # before a caller's own app.py and config.py
@@ -14,14 +19,33 @@ sys.path.insert(0, str(HERE))  # before a caller's own app.py and config.py
 from children import Children  # noqa: E402
 from config import load_or_exit  # noqa: E402
 from session_service.addresses import reachable_hosts  # noqa: E402
+from session_service.metrics.places import Places, enter  # noqa: E402
+from session_service.stopping import admit_nobody, succession  # noqa: E402
+
+MOST_CONNECTIONS = 2000  # of a worker
+MOST_FILES = 65_536  # of a process; some systems allow a billion, and start with 1,024
+OTHER_FILES = 256  # of a worker, besides its connections
+
+CHECK = [sys.executable, str(HERE / "app.py"), "check"]
 
 chosen = load_or_exit()
+
+
+def raise_file_limit() -> int:
+    """Takes what the system allows of open files; gives how many that are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
+
 
 bind = f"[{chosen.host}]:{chosen.port}" if ":" in chosen.host else f"{chosen.host}:{chosen.port}"
 workers = chosen.workers
 # Phones meet the server directly: greenlets bear hundreds of slow connections, threads do not.
 worker_class = "session_service.worker.Worker"
-worker_connections = 2000
+files = raise_file_limit()
+worker_connections = min(MOST_CONNECTIONS, max(files - OTHER_FILES, files // 2))
 graceful_timeout = chosen.graceful_timeout
 timeout = 60
 keepalive = 5  # s; a stop waits for idle connections that long, so that no request is cut off
@@ -37,12 +61,21 @@ control_socket_disable = True
 
 def on_starting(server: Any) -> None:
     refuse_taken_port()
-    checking = subprocess.Popen([sys.executable, str(HERE / "app.py"), "check"])  # noqa: S603
+    checking = subprocess.Popen(CHECK)  # noqa: S603
     server.children = Children(chosen)
     server.children.start_database()
     if checking.wait():
         server.children.stop()
         sys.exit(1)
+    try:
+        server.places = Places(chosen.workers)
+    except OSError as error:
+        server.children.stop()
+        sys.exit(f"session-service: TMPDIR: no room for the metrics of the workers: {error}")
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    worker.place = server.places.free({each.place.number for each in server.WORKERS.values()})
 
 
 def when_ready(server: Any) -> None:
@@ -50,6 +83,12 @@ def when_ready(server: Any) -> None:
     signal(SIGINT, lambda _number, frame: server.signal(SIGTERM, frame))
     server.children.announce()
     server.children.goodbye_first(SIGTERM, SIGINT, SIGQUIT)
+    admit_nobody_after(server, SIGTERM, SIGINT)
+    check_before(SIGHUP)
+
+
+def on_reload(server: Any) -> None:
+    succession.begin(youngest=server.worker_age)
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -58,6 +97,7 @@ def post_fork(server: Any, worker: Any) -> None:
     signal(SIGQUIT, SIG_DFL)
     signal(SIGTERM, SIG_DFL)
     server.children.release()
+    enter(worker.place)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -68,8 +108,41 @@ def post_worker_init(worker: Any) -> None:
         tell_where()
 
 
+def child_exit(server: Any, worker: Any) -> None:
+    worker.place.forget_worker()
+
+
 def on_exit(server: Any) -> None:
     server.children.stop()
+    server.places.remove()
+
+
+def admit_nobody_after(server: Any, *signals: Signals) -> None:
+    """Has these signals end the coming of connections, before what is done about them so far."""
+
+    def before(then: Any) -> Any:
+        def handle(number: int, frame: Any) -> None:
+            succession.begin(youngest=0)
+            if not (server.reexec_pid or server.master_pid or server.systemd):  # listening as well
+                for listener in server.LISTENERS:
+                    admit_nobody(listener.sock)
+            then(number, frame)
+
+        return handle
+
+    for number in signals:
+        signal(number, before(getsignal(number)))
+
+
+def check_before(number: Signals) -> None:
+    """Has a reload start with a look at the settings: unusable ones would end the server."""
+    then: Any = getsignal(number)
+
+    def handle(number: int, frame: Any) -> None:
+        if subprocess.run(CHECK, check=False).returncode == 0:  # noqa: S603
+            then(number, frame)
+
+    signal(number, handle)
 
 
 def refuse_taken_port() -> None:

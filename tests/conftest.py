@@ -15,20 +15,28 @@ from session_service import embedded
 from session_service.store.database import EMBEDDED_OPTIONS, SERVER_OPTIONS, Database
 
 URI = "TEST_MONGO_URI"  # how the workers of a parallel run learn of it
+NAMED = "TEST_NAMED_SERVER"  # the same, but only where somebody named a server
 # Tests of these modules share a service on a LAN of its own, which takes seconds to set up.
+WHOLE_SERVICE = Path(__file__).with_name("service")
 SHARING = ("tests/discovery/test_service.py",)
 running = pytest.StashKey[tuple[embedded.EmbeddedDatabase, Path]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Starts the database, unless a server is named by MONGO_URI or this is only a worker."""
+    config.addinivalue_line("markers", "embedded: needs an embedded database of its own")
     if os.environ.get("MONGO_URI"):
-        os.environ[URI] = os.environ.pop("MONGO_URI")
+        os.environ[URI] = os.environ[NAMED] = os.environ.pop("MONGO_URI")
     elif not hasattr(config, "workerinput") and not config.option.collectonly:
         folder = Path(tempfile.mkdtemp(prefix="session-service-tests-"))
         database = embedded.start(folder)
         config.stash[running] = database, folder
         os.environ[URI] = database.uri
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with what takes longest, so that it does not end alone."""
+    items.sort(key=lambda item: not item.path.is_relative_to(WHOLE_SERVICE))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -53,6 +61,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Says aloud what has not been tested here."""
+    if NAMED in os.environ:
+        terminalreporter.write_line(
+            "NOT TESTED ON MONGO_URI: tests of the embedded database itself, of discovery and of "
+            "what is marked `embedded` start a database of their own",
+            red=True,
+            bold=True,
+        )
     skipped = terminalreporter.stats.get("skipped", [])
     for reason in sorted({str(each.longrepr[2]) for each in skipped}):
         terminalreporter.write_line(f"NOT TESTED HERE: {reason}", red=True, bold=True)

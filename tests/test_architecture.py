@@ -16,9 +16,12 @@ MAY_IMPORT = {
     "session_service.store": {"session_service.errors", "session_service.models"},
     "session_service.replies": {"session_service.errors", "session_service.models"},
     "session_service.addresses": set(),
-    "session_service.worker": set(),
+    "session_service.stopping": set(),
+    "session_service.worker": {"session_service.stopping"},
+    "session_service.commands": {"session_service.errors", "session_service.store"},
     "session_service.leash": set(),
     "session_service.child": set(),
+    "session_service.metrics": set(),
     "session_service.embedded": {
         "session_service.child",
         "session_service.errors",
@@ -40,6 +43,7 @@ MAY_IMPORT = {
     "config": set(),
 }
 DOORS = {
+    "click": {"app", "session_service.commands"},
     "flask": {"session_service.dialects", "app"},
     "flask_smorest": {"session_service.dialects"},
     "flask_jwt_extended": {"session_service.dialects", "app"},
@@ -51,10 +55,13 @@ DOORS = {
     "pymongo": {"session_service.store", "session_service.embedded"},
     "bson": {"session_service.store"},
     "regex": {"session_service.replies"},
+    "openai": {"session_service.replies"},
+    "httpx2": {"session_service.replies"},
     "yaml": {"session_service.replies"},
-    "orjson": {"session_service.dialects"},
+    "orjson": {"session_service.dialects", "session_service.worker"},
+    "prometheus_client": {"session_service.metrics"},
     "secantus": set(),  # GPL: a program we start, never a library we import
-    "gevent": set(),
+    "gevent": {"session_service.worker"},
     "gunicorn": {"session_service.worker"},
     "ifaddr": {"session_service.addresses"},
     "zeroconf": {"session_service.discovery"},

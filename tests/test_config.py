@@ -31,6 +31,8 @@ def test_defaults_are_those_of_the_contract(environ, tmp_path):
     assert (loaded.mongo_uri, loaded.mongo_db) == (None, "session_service")
     assert (loaded.jwt_expires_s, loaded.graceful_timeout) == (86_400, 30)
     assert (loaded.reply_engine, loaded.reply_timeout_s) == ("rules", 20)
+    assert (loaded.openai_context_tokens, loaded.openai_max_tokens) == (3000, 1000)
+    assert (loaded.openai_model, loaded.openai_temperature) == ("", None)
     assert loaded.limits == config.Limits(1024 * 1024, 200, 10_000)
     assert loaded.cors_origins == ()
     assert (loaded.mdns_enabled, loaded.mdns_name) == (True, "Session Service")
@@ -63,6 +65,14 @@ def test_an_env_file_is_read_and_the_environment_goes_before_it(environ, tmp_pat
         ("MDNS_NAME", "会" * 20, "58 bytes"),
         ("TLS_CERT", "/no/such/file", "exists"),
         ("REPLY_RULES_FILE", "/no/such/file", "exists"),
+        ("OPENAI_BASE_URL", "api.openai.com", "http"),
+        ("OPENAI_BASE_URL", "https://host:99999/v1", "port"),
+        ("OPENAI_BASE_URL", "https://host/v1?key=1", "query"),
+        ("OPENAI_BASE_URL", "https://host/v1/chat/completions", "completions"),
+        ("OPENAI_CONTEXT_TOKENS", "10", "500"),
+        ("OPENAI_MAX_TOKENS", "0", "100000"),
+        ("OPENAI_TEMPERATURE", "2.1", "from 0 to 2"),
+        ("OPENAI_TEMPERATURE", "hot", "number"),
     ],
 )
 def test_an_invalid_value_is_one_line_with_name_value_and_what_is_allowed(
@@ -104,6 +114,56 @@ def test_secrets_are_never_shown(environ):
     shown = repr(config.Config(jwt_secret_key=KEY, mongo_uri="mongodb://user:secret@host"))
     assert "secret@" not in shown
     assert KEY not in shown
+
+
+@pytest.mark.parametrize(
+    "value", ["only-15-letters", "with blanks in between", "sixteen-chars-\u00e9\u00e9"]
+)
+def test_a_metrics_token_that_is_easily_guessed_is_refused_and_not_shown(environ, value):
+    environ("METRICS_TOKEN", value)
+    assert refusal().startswith("METRICS_TOKEN=***: Must be 16 characters or more")
+    assert value not in refusal()
+
+
+def test_a_metrics_token_is_kept_to_itself(environ):
+    assert config.load().metrics_token is None
+    environ("METRICS_TOKEN", "sixteen-letters!")
+    assert config.load().metrics_token == "sixteen-letters!"
+    assert "sixteen-letters" not in repr(config.load())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OPENAI_API_KEY", "a secret key"),
+        ("OPENAI_API_KEY", "sécret"),
+        ("OPENAI_BASE_URL", "https://user:secret@host/v1"),
+    ],
+)
+def test_secrets_of_an_endpoint_are_never_shown(environ, name, value):
+    environ(name, value)
+    assert refusal().startswith(f"{name}=***: Must be")
+    shown = repr(config.Config(jwt_secret_key=KEY, openai_api_key="sk-secret"))
+    assert "sk-secret" not in shown
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:11434/v1", "http://[fd00::5]:8000/v1/", "https://host"]
+)
+def test_any_endpoint_may_be_named(environ, url):
+    environ("OPENAI_BASE_URL", url)
+    assert config.load().openai_base_url == url
+
+
+@pytest.mark.parametrize("missing", ["OPENAI_MODEL", "OPENAI_API_KEY"])
+def test_an_engine_that_asks_a_model_must_know_which_one_and_as_whom(environ, missing):
+    for name in {"OPENAI_MODEL", "OPENAI_API_KEY"} - {missing}:
+        environ(name, "given")
+    config.load()
+    environ("REPLY_ENGINE", "openai")
+    assert refusal().startswith(f"{missing} is not set: it must be while REPLY_ENGINE is openai")
+    environ(missing, "given")
+    assert config.load().reply_engine == "openai"
 
 
 def test_tls_wants_both_files_or_neither(environ, tmp_path):

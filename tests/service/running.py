@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -71,6 +72,7 @@ class Service:
             "DATA_DIR": str(self.data),
             "JWT_SECRET_KEY": SECRET,
             "MDNS_ENABLED": "false",
+            "WORKERS": "1",
             "PYTHONWARNINGS": "ignore",
             **settings,
         }
@@ -103,7 +105,7 @@ class Service:
         self, method: str, path: str, body: Any = None, *, user: str = "alice", **headers: str
     ) -> tuple[int, Any]:
         """Status and parsed body; OSError when there is no answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        connection = self.connection(timeout=15)
         headers = {"Authorization": f"Bearer {self.bearer(user)}", **headers}
         try:
             raw = None if body is None else json.dumps(body)
@@ -116,6 +118,15 @@ class Service:
             raise ConnectionError(str(error)) from error
         finally:
             connection.close()
+
+    def connection(self, timeout: float = 30) -> http.client.HTTPConnection:
+        """A connection to it, not made yet; with TLS its certificate is verified."""
+        if "TLS_CERT" not in self.environ:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        trusting = ssl.create_default_context(cafile=self.environ["TLS_CERT"])
+        return http.client.HTTPSConnection(
+            "127.0.0.1", self.port, timeout=timeout, context=trusting
+        )
 
     def bearer(self, user: str = "alice") -> str:
         return jwt.encode({"sub": user, "exp": int(time.time()) + 600}, SECRET)

@@ -11,9 +11,11 @@ import pytest
 
 from tests.service.running import DEVELOPMENT, ROOT, alive, free_port, until
 
+pytestmark = pytest.mark.embedded
+
 
 def test_it_says_where_it_is_and_has_one_database_for_all_workers(serve):
-    service = serve().ready()
+    service = serve(WORKERS="2").ready()
     said = service.log.read_text()
     for place in (f"http://127.0.0.1:{service.port}", "/docs", str(service.data)):
         assert place in said

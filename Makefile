@@ -26,7 +26,7 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/dev.stamp  ## side by side with the floor; writes docs/performance.md
+bench: $(VENV)/dev.stamp  ## side by side with the floor, FastAPI and Eve; writes docs/performance.md
 	$(BIN)/python -m benchmarks
 
 discover: $(VENV)/run.stamp  ## the instances on the local network: make discover ARGS="--json --wait 5"

@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,16 @@ import click
 from flask import Flask
 from flask_cors import CORS
 from flask_jwt_extended import JWTManager, create_access_token
-from werkzeug.serving import WSGIRequestHandler
 
 import config as settings
 from children import Children
 from config import Config
-from session_service import __version__, embedded
+from session_service import __version__, development, embedded
 from session_service.commands import database_commands
 from session_service.core.message_log import GRACE_MS, MessageLog
 from session_service.core.sessions import Sessions
 from session_service.dialects.authentication import LEEWAY_S, Authentication
+from session_service.dialects.dialect import Dialect
 from session_service.dialects.errors import handle_errors
 from session_service.dialects.json import OrjsonProvider
 from session_service.dialects.metrics import add_metrics_route
@@ -53,12 +53,7 @@ RELOADED = "WERKZEUG_RUN_MAIN"  # set in the development server's reloaded child
 
 def create_app(config: Config, database: Database | None = None) -> Flask:
     """The application; touches neither network nor disk, but for the file of reply rules."""
-    app = Flask("session_service", static_folder=None)
-    app.json = OrjsonProvider(app)
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
-    app.config.update(flask_settings(config))
-    JWTManager(app)
+    app = bare_app(config)
     metrics = Metrics(__version__, entered())
     log_requests(app, count=metrics.request)
     if config.cors_origins:
@@ -70,16 +65,16 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
     log = app.extensions["message_log"] = MessageLog(
         store, clock=now_ms, stored=metrics.messages("sessions")
     )
-    engine = reply_engine(config)
     responder = Responder(
-        engine,
+        reply_engine(config),
         timeout_s=config.reply_timeout_s,
         fallback=config.reply_fallback,
         tell=metrics.replies(config.reply_engine),
     )
+    authenticate = Authentication()
     sessions = sessions_dialect(
         Sessions(store, log, responder, clock=now_ms, patience_s=config.reply_timeout_s + 5),
-        authenticate=(authenticate := Authentication()),
+        authenticate=authenticate,
         title_chars=config.limits.title_chars,
         message_chars=config.limits.message_chars,
     )
@@ -91,15 +86,43 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
         token=config.metrics_token,
         authenticate=authenticate,
     )
+    add_routes(app, [sessions], service)
+    add_commands(app, config)
+    return app
+
+
+def bare_app(config: Config) -> Flask:
+    """Flask as all dialects need it, without any route."""
+    app = Flask("session_service", static_folder=None)
+    app.json = OrjsonProvider(app)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.config.update(
+        OPENAPI_SETTINGS,
+        MAX_CONTENT_LENGTH=config.limits.body_bytes,
+        JWT_SECRET_KEY=config.jwt_secret_key,
+        JWT_ALGORITHM="HS256",
+        JWT_DECODE_LEEWAY=LEEWAY_S,
+        JWT_ACCESS_TOKEN_EXPIRES=config.jwt_expires_s,
+    )
+    JWTManager(app)
+    return app
+
+
+def add_routes(app: Flask, apis: Sequence[Dialect], service: Dialect) -> None:
+    """All routes and their documentation; paths of no API are refused as the first one refuses."""
     api = ServiceApi(app)
-    for dialect in (sessions, service):
+    for dialect in (*apis, service):
         api.register_blueprint(dialect)
     app.register_blueprint(docs_pages())
-    handle_errors(app, [sessions], default=sessions)
+    handle_errors(app, apis, default=apis[0])
+
+
+def add_commands(app: Flask, config: Config) -> None:
+    """What `flask --app app` can do."""
     app.cli.add_command(token_command)
     for command in database_commands(lambda: opened(config), config.mongo_db):
         app.cli.add_command(command)
-    return app
 
 
 def configured() -> tuple[Config, Flask]:
@@ -110,18 +133,6 @@ def configured() -> tuple[Config, Flask]:
         return config, create_app(config)
     except ServiceError as error:
         sys.exit(f"session-service: {error}")
-
-
-def flask_settings(config: Config) -> dict[str, Any]:
-    """What Flask and its extensions want to be told."""
-    return {
-        "MAX_CONTENT_LENGTH": config.limits.body_bytes,
-        "JWT_SECRET_KEY": config.jwt_secret_key,
-        "JWT_ALGORITHM": "HS256",
-        "JWT_DECODE_LEEWAY": LEEWAY_S,
-        "JWT_ACCESS_TOKEN_EXPIRES": config.jwt_expires_s,
-        **OPENAPI_SETTINGS,
-    }
 
 
 def reply_engine(config: Config) -> ReplyEngine:
@@ -196,38 +207,18 @@ def develop() -> None:
     The reloader's parent owns database and announcer: reloads do not touch them.
     """
     config, app = configured()
+    listening = (config.host, config.port, config.tls_cert, config.tls_key)
     if os.environ.get(RELOADED):
         die_with_parent(os.getppid())
         start_housekeeping(app)
-        return _run(app, config)
+        return development.run(app, *listening)
     children = Children(config)
     children.start_database()
     try:
         children.announce()
-        _run(app, config)
+        development.run(app, *listening)
     finally:
         children.stop()
-
-
-def _run(app: Flask, config: Config) -> None:
-    tls = (str(config.tls_cert), str(config.tls_key)) if config.tls_cert else None
-    app.run(
-        config.host,
-        config.port,
-        use_reloader=True,
-        ssl_context=tls,
-        request_handler=DevelopmentHandler,
-    )
-
-
-class DevelopmentHandler(WSGIRequestHandler):
-    """The development server's: names no versions, and leaves the log to the application."""
-
-    def version_string(self) -> str:
-        return "session-service"
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        pass
 
 
 def start_housekeeping(app: Flask) -> None:

@@ -1,32 +1,23 @@
-"""Every setting of the service: its type, its default and one line why."""
+"""Every setting of the service: its type, its default, and what settings ask of each other."""
 
-import ipaddress
-import os
-import re
-import secrets
 import ssl
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import dotenv
-import environs
-from marshmallow import validate
+
+from session_service import allowed
+from session_service.environment import ConfigError, Environment
+from session_service.kept_key import KEPT_KEY_FILE, kept_key
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["console", "json"]
 AppEnv = Literal["development", "production"]
 
-KEPT_KEY_FILE = "jwt_key"
 MIN_KEY_BYTES = 32
-SECRET = ("JWT_SECRET_KEY", "METRICS_TOKEN", "MONGO_URI", "OPENAI_API_KEY")
-MIN_TOKEN_CHARS = 16
-
-
-class ConfigError(Exception):
-    """A setting that cannot be used; the message names variable, value and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +68,9 @@ class Config:
     limits: Limits = Limits()
 
 
+DEFAULT = Config(jwt_secret_key="")
+
+
 def load(env_file: str | None = ".env") -> Config:
     """The configuration from the environment, and from `.env` where it exists.
 
@@ -85,23 +79,13 @@ def load(env_file: str | None = ".env") -> Config:
     """
     if env_file:
         dotenv.load_dotenv(env_file)  # what the environment sets already stays as it is
-    env = Environment(eager=False)
+    env = Environment()
     values = _read(env)
-    try:
-        env.seal()
-    except environs.EnvValidationError as error:
-        raise ConfigError(_explain(error)) from error
+    env.check()
     _check_tls(values["tls_cert"], values["tls_key"])
     _check_openai(values)
     values["jwt_secret_key"] = _secret(values)
     return Config(**values)
-
-
-class Environment(environs.Env):
-    """Takes an empty variable for one that is not set, as compose files write them."""
-
-    def _get_value(self, env_key: str, default: Any) -> Any:
-        return os.environ.get(env_key) or default
 
 
 def load_or_exit() -> Config:
@@ -112,138 +96,84 @@ def load_or_exit() -> Config:
         sys.exit(f"session-service: {error}")
 
 
-def _read(env: environs.Env) -> dict[str, Any]:
-    default: dict[str, Any] = {each.name: each.default for each in fields(Config)}
-    limits = Limits()
+def _read(env: Environment) -> dict[str, Any]:
+    return {
+        **_server(env),
+        **_storage(env),
+        **_replies(env),
+        **_language_model(env),
+        **_network(env),
+        "limits": _limits(env),
+    }
+
+
+def _server(env: Environment) -> dict[str, Any]:
     return {
         "jwt_secret_key": env.str("JWT_SECRET_KEY", ""),
-        "jwt_expires_s": _whole(
-            env, "JWT_EXPIRES_S", default["jwt_expires_s"], 1, 10 * 366 * 86_400
-        ),
-        "app_env": _choice(env, "APP_ENV", default["app_env"], get_args(AppEnv)),
-        "host": env.str("HOST", default["host"], validate=_filled),
-        "port": _whole(env, "PORT", default["port"], 1, 65_535),
-        "workers": _whole(env, "WORKERS", default["workers"], 1, 64),
-        "graceful_timeout": _whole(env, "GRACEFUL_TIMEOUT", default["graceful_timeout"], 1, 3600),
-        "tls_cert": _file(env, "TLS_CERT"),
-        "tls_key": _file(env, "TLS_KEY"),
-        "mongo_uri": env.str("MONGO_URI", None, validate=_mongo_uri),
-        "mongo_db": env.str("MONGO_DB", default["mongo_db"], validate=_database_name),
-        "data_dir": env.path("DATA_DIR", default["data_dir"]),
-        "reply_engine": env.str("REPLY_ENGINE", default["reply_engine"], validate=_filled),
-        "reply_rules_file": _file(env, "REPLY_RULES_FILE"),
-        "reply_timeout_s": env.float(
-            "REPLY_TIMEOUT_S", default["reply_timeout_s"], validate=validate.Range(0.1, 600)
-        ),
-        "openai_base_url": env.str(
-            "OPENAI_BASE_URL", default["openai_base_url"], validate=_base_url
-        ),
-        "openai_api_key": env.str("OPENAI_API_KEY", "", validate=_header_value),
-        "openai_model": env.str("OPENAI_MODEL", ""),
-        "openai_system_prompt": env.str("OPENAI_SYSTEM_PROMPT", default["openai_system_prompt"]),
-        "openai_context_tokens": _whole(
-            env, "OPENAI_CONTEXT_TOKENS", default["openai_context_tokens"], 500, 1_000_000
-        ),
-        "openai_max_tokens": _whole(
-            env, "OPENAI_MAX_TOKENS", default["openai_max_tokens"], 1, 100_000
-        ),
-        "openai_temperature": env.float("OPENAI_TEMPERATURE", None, validate=_temperature),
-        "reply_fallback": env.str("REPLY_FALLBACK", default["reply_fallback"], validate=_filled),
-        "metrics_token": env.str("METRICS_TOKEN", None, validate=_token),
-        "cors_origins": tuple(map(_origin, env.list("CORS_ORIGINS", [], validate=_origins) or ())),
-        "mdns_enabled": env.bool("MDNS_ENABLED", default["mdns_enabled"]),
-        "mdns_name": env.str("MDNS_NAME", default["mdns_name"], validate=_instance_name),
-        "mdns_interfaces": tuple(map(_interface, env.list("MDNS_INTERFACES", []) or ())),
-        "log_level": _choice(env, "LOG_LEVEL", default["log_level"], get_args(LogLevel)),
-        "log_format": _choice(env, "LOG_FORMAT", default["log_format"], get_args(LogFormat)),
-        "limits": Limits(
-            body_bytes=_whole(env, "MAX_BODY_BYTES", limits.body_bytes, 1024, 2**30),
-            title_chars=_whole(env, "MAX_TITLE_CHARS", limits.title_chars, 1, 10_000),
-            message_chars=_whole(env, "MAX_MESSAGE_CHARS", limits.message_chars, 1, 1_000_000),
+        "jwt_expires_s": env.whole("JWT_EXPIRES_S", DEFAULT.jwt_expires_s, 1, 10 * 366 * 86_400),
+        "app_env": env.choice("APP_ENV", DEFAULT.app_env, AppEnv),
+        "host": env.str("HOST", DEFAULT.host, validate=allowed.filled),
+        "port": env.whole("PORT", DEFAULT.port, 1, 65_535),
+        "workers": env.whole("WORKERS", DEFAULT.workers, 1, 64),
+        "graceful_timeout": env.whole("GRACEFUL_TIMEOUT", DEFAULT.graceful_timeout, 1, 3600),
+        "tls_cert": env.file("TLS_CERT"),
+        "tls_key": env.file("TLS_KEY"),
+        "log_level": env.choice("LOG_LEVEL", DEFAULT.log_level, LogLevel),
+        "log_format": env.choice("LOG_FORMAT", DEFAULT.log_format, LogFormat),
+        "metrics_token": env.str("METRICS_TOKEN", None, validate=allowed.token),
+    }
+
+
+def _storage(env: Environment) -> dict[str, Any]:
+    return {
+        "mongo_uri": env.str("MONGO_URI", None, validate=allowed.mongo_uri),
+        "mongo_db": env.str("MONGO_DB", DEFAULT.mongo_db, validate=allowed.database_name),
+        "data_dir": env.path("DATA_DIR", DEFAULT.data_dir),
+    }
+
+
+def _replies(env: Environment) -> dict[str, Any]:
+    return {
+        "reply_engine": env.str("REPLY_ENGINE", DEFAULT.reply_engine, validate=allowed.filled),
+        "reply_rules_file": env.file("REPLY_RULES_FILE"),
+        "reply_timeout_s": env.within("REPLY_TIMEOUT_S", DEFAULT.reply_timeout_s, 0.1, 600),
+        "reply_fallback": env.str(
+            "REPLY_FALLBACK", DEFAULT.reply_fallback, validate=allowed.filled
         ),
     }
 
 
-def _whole(env: environs.Env, name: str, default: int, low: int, high: int) -> int:
-    return env.int(name, default, validate=validate.Range(low, high)) or default
+def _language_model(env: Environment) -> dict[str, Any]:
+    url, prompt = DEFAULT.openai_base_url, DEFAULT.openai_system_prompt
+    context, most = DEFAULT.openai_context_tokens, DEFAULT.openai_max_tokens
+    return {
+        "openai_base_url": env.str("OPENAI_BASE_URL", url, validate=allowed.base_url),
+        "openai_api_key": env.str("OPENAI_API_KEY", "", validate=allowed.header_value),
+        "openai_model": env.str("OPENAI_MODEL", ""),
+        "openai_system_prompt": env.str("OPENAI_SYSTEM_PROMPT", prompt),
+        "openai_context_tokens": env.whole("OPENAI_CONTEXT_TOKENS", context, 500, 1_000_000),
+        "openai_max_tokens": env.whole("OPENAI_MAX_TOKENS", most, 1, 100_000),
+        "openai_temperature": env.float("OPENAI_TEMPERATURE", None, validate=allowed.temperature),
+    }
 
 
-def _choice(env: environs.Env, name: str, default: str, allowed: tuple[str, ...]) -> str:
-    return env.str(name, default, validate=validate.OneOf(allowed)) or default
+def _network(env: Environment) -> dict[str, Any]:
+    origins: Sequence[str] = env.list("CORS_ORIGINS", [], validate=allowed.origins) or ()
+    return {
+        "cors_origins": tuple(map(allowed.origin, origins)),
+        "mdns_enabled": env.bool("MDNS_ENABLED", DEFAULT.mdns_enabled),
+        "mdns_name": env.str("MDNS_NAME", DEFAULT.mdns_name, validate=allowed.instance_name),
+        "mdns_interfaces": tuple(map(allowed.interface, env.list("MDNS_INTERFACES", []) or ())),
+    }
 
 
-def _file(env: environs.Env, name: str) -> Path | None:
-    return env.path(name, None, validate=_existing_file)
-
-
-def _filled(value: str) -> None:
-    if not value.strip():
-        raise environs.ValidationError("Must not be empty.")
-
-
-def _existing_file(path: Path | None) -> None:
-    if path is not None and not path.is_file():
-        raise environs.ValidationError("Must be a file that exists.")
-
-
-def _mongo_uri(value: str | None) -> None:
-    if value and not value.startswith(("mongodb://", "mongodb+srv://")):
-        raise environs.ValidationError("Must begin with mongodb:// or mongodb+srv://.")
-
-
-def _database_name(value: str) -> None:
-    if not value or len(value) > 63 or set(value) & set('/\\. "$*<>:|?\0'):
-        raise environs.ValidationError("Must be the name of a database.")
-
-
-def _origins(values: list[str]) -> None:
-    for value in values:
-        if value != "*" and not re.fullmatch(r"https?://[^/\s]+/?", value):
-            raise environs.ValidationError("Must be * or a list like http://host:port.")
-
-
-def _origin(value: str) -> str:
-    return value.rstrip("/")  # a browser sends it without
-
-
-def _instance_name(value: str) -> None:
-    # One DNS label, with room for the number of the second one of that name.
-    if not value.strip() or len(value.encode()) > 58 or "." in value or not value.isprintable():
-        raise environs.ValidationError("Must be a name of 1 to 58 bytes in UTF-8 without a dot.")
-
-
-def _base_url(value: str) -> None:
-    place = re.fullmatch(r"https?://([^/\s@?#:\[\]]+|\[[0-9a-f:.]+\])(:\d+)?(/[^\s@?#]*)?", value)
-    port = place and int((place[2] or ":1")[1:])
-    if not port or port > 65_535 or value.rstrip("/").endswith("/completions"):
-        raise environs.ValidationError(
-            "Must be like https://host:port/v1, without user, query and /chat/completions."
-        )
-
-
-def _temperature(value: float | None) -> None:
-    if value is not None and not 0 <= value <= 2:
-        raise environs.ValidationError("Must be from 0 to 2.")
-
-
-def _header_value(value: str) -> None:
-    if value and not re.fullmatch(r"[!-~]+", value):
-        raise environs.ValidationError("Must be ASCII without blanks.")
-
-
-def _token(value: str | None) -> None:
-    if value and not re.fullmatch(rf"[!-~]{{{MIN_TOKEN_CHARS},}}", value):
-        raise environs.ValidationError(
-            f"Must be {MIN_TOKEN_CHARS} characters or more, ASCII without blanks."
-        )
-
-
-def _interface(name_or_address: str) -> str:
-    text = name_or_address.strip()
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return text
+def _limits(env: Environment) -> Limits:
+    limits = DEFAULT.limits
+    return Limits(
+        body_bytes=env.whole("MAX_BODY_BYTES", limits.body_bytes, 1024, 2**30),
+        title_chars=env.whole("MAX_TITLE_CHARS", limits.title_chars, 1, 10_000),
+        message_chars=env.whole("MAX_MESSAGE_CHARS", limits.message_chars, 1, 1_000_000),
+    )
 
 
 def _check_tls(cert: Path | None, key: Path | None) -> None:
@@ -271,19 +201,6 @@ def _check_openai(values: Mapping[str, Any]) -> None:
             )
 
 
-def _explain(error: environs.EnvValidationError) -> str:
-    lines = []
-    messages = error.error_messages
-    for name, reasons in sorted(messages.items() if isinstance(messages, Mapping) else ()):
-        lines.append(f"{name}={_shown(name)}: {' '.join(str(reason) for reason in reasons)}")
-    return "\n".join(lines)
-
-
-def _shown(name: str) -> str:
-    value = os.environ.get(name, "")
-    return "***" if name in SECRET or "@" in value else repr(value)  # an address with a password
-
-
 def _secret(values: dict[str, Any]) -> str:
     secret: str = values["jwt_secret_key"]
     production = values["app_env"] == "production"
@@ -303,28 +220,13 @@ def _secret(values: dict[str, Any]) -> str:
 
 
 def _kept_secret(data_dir: Path) -> str:
-    """The secret of this data directory, made once; whoever comes second reads the first one's."""
-    path = data_dir / KEPT_KEY_FILE
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            fresh = path.with_name(f"{KEPT_KEY_FILE}.{os.getpid()}")
-            fresh.touch(mode=0o600)
-            with fresh.open("w", encoding="ascii") as file:
-                file.write(secrets.token_urlsafe(48))
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(fresh, path)
-            except FileExistsError:
-                pass
-            finally:
-                fresh.unlink()
-        key = path.read_text(encoding="ascii")
+        key = kept_key(data_dir)
     except OSError as error:
         raise ConfigError(
             f"DATA_DIR={str(data_dir)!r}: must be a directory that can be written ({error})"
         ) from error
-    if len(key) < MIN_KEY_BYTES:
+    if len(key) < MIN_KEY_BYTES or not key.isascii():
+        path = data_dir / KEPT_KEY_FILE
         raise ConfigError(f"{path} is damaged: remove it for a new secret, or set JWT_SECRET_KEY")
     return key

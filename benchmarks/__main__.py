@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import dataset, lengths, machine, report, servers, side_by_side, trips
+from benchmarks import dataset, lengths, machine, options, report, servers, side_by_side, trips
 from benchmarks.load import LoadError
 from session_service.errors import ServiceError
 
-PAGE = servers.ROOT / "docs" / "performance.md"
 SHORT = 100
 CHATS = 40  # in each session that the load is spread over
 PAGE_SECONDS = 0.3
@@ -39,10 +38,10 @@ QUICK = Size(rounds=1, seconds=0.1, sessions=16, long=500, connections=(4, 16))
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """One run; ends with 130 when it is interrupted, having cleaned up."""
-    options = _options(arguments)
-    size = QUICK if options.quick else DEFAULT
+    chosen = _options(arguments)
+    size = QUICK if chosen.quick else DEFAULT
     size = replace(
-        size, rounds=options.rounds or size.rounds, seconds=options.seconds or size.seconds
+        size, rounds=chosen.rounds or size.rounds, seconds=chosen.seconds or size.seconds
     )
     try:
         with _orderly_end():
@@ -55,22 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (LoadError, ServiceError, servers.ServerError, side_by_side.UnevenError) as error:
         sys.exit(f"benchmarks: {error}")
     print(tables)
-    if options.output:
-        report.write(options.output, tables)
+    if chosen.output:
+        report.write(chosen.output, tables)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="only see that all of it works")
+    parser = options.parser("python -m benchmarks", __doc__)
     parser.add_argument("--rounds", type=int, help=f"{DEFAULT.rounds} if not given")
     parser.add_argument("--seconds", type=float, help=f"a round's; {DEFAULT.seconds} if not given")
-    parser.add_argument(
-        "--output", type=Path, help="the page to write into; not even the usual one if --quick"
-    )
-    options = parser.parse_args(arguments)
-    if options.output is None and not options.quick:
-        options.output = PAGE
-    return options
+    return options.parse(parser, arguments)
 
 
 def _measure(size: Size) -> report.Results:

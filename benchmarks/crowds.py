@@ -87,8 +87,10 @@ def streams(port: int, count: int) -> Streams:
 
 
 class Clients:
-    """Threads that read a path until they are refused or told to stop, every other one on a
-    new connection each time."""
+    """Threads that read a path until they are refused or told to stop.
+
+    Every other one makes a new connection each time.
+    """
 
     def __init__(self, port: int, path: str, token: str, count: int) -> None:
         self._port, self._path = port, path

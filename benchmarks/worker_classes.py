@@ -1,6 +1,5 @@
 """`python -m benchmarks.worker_classes`: the service under each of gunicorn's worker classes."""
 
-import argparse
 import os
 import signal
 import sys
@@ -10,11 +9,10 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import crowds, dataset, load, machine, report, servers, side_by_side
+from benchmarks import crowds, dataset, load, machine, options, report, servers, side_by_side
 from benchmarks.dataset import Dialogue
 from benchmarks.servers import Server
 
-PAGE = servers.ROOT / "docs" / "performance.md"
 MARKS = "<!-- worker classes: begin -->", "<!-- worker classes: end -->"
 OURS = "session_service.worker.Worker"
 KINDS = {
@@ -122,8 +120,9 @@ class Trial:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """One run over all kinds; writes the tables into the page."""
-    options = _options(arguments)
-    size = QUICK if options.quick else DEFAULT
+    parser = options.parser("python -m benchmarks.worker_classes", __doc__)
+    chosen = options.parse(parser, arguments)
+    size = QUICK if chosen.quick else DEFAULT
     try:
         before = machine.busy_share(LOOK_SECONDS)
         measured = _measure(size)
@@ -134,8 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"worker_classes: {error}")
     tables = render(measured, size, others)
     print(tables)
-    if options.output:
-        report.write(options.output, tables, MARKS)
+    if chosen.output:
+        report.write(chosen.output, tables, MARKS)
 
 
 def render(measured: Sequence[Measured], size: Size, others: float) -> str:
@@ -145,18 +144,6 @@ def render(measured: Sequence[Measured], size: Size, others: float) -> str:
         f"Before or after the run others kept {others:.0%} of the CPUs busy."
     )
     return "\n\n".join([context, _speed(measured), _crowds(measured, size), _ends(measured, size)])
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m benchmarks.worker_classes", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="only see that all of it works")
-    parser.add_argument(
-        "--output", type=Path, help="the page to write into; not even the usual one if --quick"
-    )
-    options = parser.parse_args(arguments)
-    if options.output is None and not options.quick:
-        options.output = PAGE
-    return options
 
 
 def _measure(size: Size) -> list[Measured]:

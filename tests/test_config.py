@@ -183,6 +183,14 @@ def test_a_secret_is_made_once_and_kept_private(environ, tmp_path):
     assert [each.name for each in kept.parent.iterdir()] == ["jwt_key"]
 
 
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
+def test_a_damaged_secret_is_named(environ, tmp_path, content):
+    config.load()
+    kept = tmp_path / "data" / "jwt_key"
+    kept.write_bytes(content)
+    assert refusal().startswith(f"{kept.relative_to(tmp_path)} is damaged")
+
+
 def test_a_data_directory_that_cannot_be_used_is_named(environ, tmp_path):
     (tmp_path / "file").touch()
     environ("DATA_DIR", str(tmp_path / "file"))

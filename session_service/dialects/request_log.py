@@ -47,7 +47,7 @@ def log_requests(app: Flask, count: Count) -> None:
 
     `count` is told of each as well: method, the rule it matched if any, status, seconds.
     """
-    line = log.bind()  # what a lazy logger does at each of its calls
+    line = log.bind()  # once: a lazy logger does it at each of its calls
 
     @app.before_request
     def begin() -> None:

@@ -46,46 +46,31 @@ class Metrics:
         # Chosen here and not by the library, which goes by an environment that may be another's.
         values.ValueClass = cells_at(place) if place else values.MutexValue
         self._place = place
-        self._registry = registry = CollectorRegistry()
+        self._registry = CollectorRegistry()
         alone = [Process(0, os.getpid(), time.time())]
         self._processes = Processes(
             lambda: [Process(*each) for each in place.workers()] if place else alone, version
         )
-        self._requests_total = Counter(
-            f"{NAMESPACE}_requests",
-            "Requests answered.",
-            ["method", "route", "status"],
-            registry=registry,
-        )
+        counter = self._counter
+        self._requests_total = counter("requests", "Requests answered.", "method route status")
         self._request_duration = Histogram(
             f"{NAMESPACE}_request_duration_seconds",
             "Time to the answer.",
             ["method", "route"],
-            registry=registry,
+            registry=self._registry,
             buckets=BUCKETS,
         )
-        self._messages_total = Counter(
-            f"{NAMESPACE}_messages_stored",
-            "Messages stored, repeats not counted.",
-            ["kind", "sender"],
-            registry=registry,
+        self._messages_total = counter(
+            "messages_stored", "Messages stored, repeats not counted.", "kind sender"
         )
-        self._replies_total = Counter(
-            f"{NAMESPACE}_replies",
-            "Automatic replies made.",
-            ["engine", "outcome", "reason"],
-            registry=registry,
-        )
-        self._database_errors_total = Counter(
-            f"{NAMESPACE}_database_errors",
-            "Operations that the database failed.",
-            ["kind"],
-            registry=registry,
+        self._replies_total = counter("replies", "Automatic replies made.", "engine outcome reason")
+        self._database_errors_total = counter(
+            "database_errors", "Operations that the database failed.", "kind"
         )
         self._streams = Gauge(
             f"{NAMESPACE}_streams_open",
             "Streams of answers open now.",
-            registry=registry,
+            registry=self._registry,
             multiprocess_mode="livesum",
         )
         self._bound: dict[tuple[str, str | None, int], Bound] = {}
@@ -136,6 +121,9 @@ class Metrics:
             return generate_latest(shown) + generate_latest(self._registry)
         MultiProcessCollector(shown, path=str(self._place.folder))  # type: ignore[no-untyped-call]
         return generate_latest(shown)
+
+    def _counter(self, name: str, about: str, labels: str) -> Counter:
+        return Counter(f"{NAMESPACE}_{name}", about, labels.split(), registry=self._registry)
 
     def _bind(self, key: tuple[str, str | None, int]) -> Bound:
         method, rule, status = key

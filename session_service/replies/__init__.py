@@ -62,8 +62,8 @@ def _openai_engine(settings: OpenAISettings) -> ReplyEngine:
         from session_service.replies.openai import OpenAIEngine  # its library is large
     except ModuleNotFoundError as error:
         raise EngineError(
-            f"REPLY_ENGINE: 'openai' needs the extra llm ({error}): pip install "
-            '"session-service[llm]", or in a checkout pip install -r requirements/llm.txt'
+            f"REPLY_ENGINE: 'openai' needs the extra llm ({error}): "
+            'pip install ".[llm]" or pip install -r requirements/llm.txt'
         ) from error
     try:
         return OpenAIEngine(settings)

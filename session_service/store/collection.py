@@ -1,7 +1,8 @@
 """The few things the service asks of a collection; whatever fails is Unavailable.
 
 What every request asks is sent as a command: PyMongo's helpers compute nearly half as much
-again for the same answer. Each of these commands may be sent twice, and has to be.
+again for the same answer. Each of these commands bears being sent twice, and is where the
+connection breaks.
 """
 
 from collections.abc import Sequence

@@ -37,7 +37,7 @@ def patient_client(uri: str, **options: Any) -> MongoClient[Document]:
 
 
 def described(database: Database) -> list[Document]:
-    """The collections that hold data, each with `name`, `options` and `indexes`."""
+    """The collections that an export holds, each with `name`, `options` and `indexes`."""
     with database.reading() as opened:
         found = [
             {

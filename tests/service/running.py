@@ -61,6 +61,7 @@ class Service:
 
     def __init__(self, folder: Path, command: list[str] = GUNICORN, **settings: str) -> None:
         self.folder = folder
+        self.command = command
         self.port = int(settings.get("PORT") or free_port())
         self.data = Path(settings.get("DATA_DIR") or folder / "data")
         self.log = folder / "log"
@@ -99,6 +100,9 @@ class Service:
                 return False
 
         until(answers, f"/health to answer {status}")
+        if self.command is GUNICORN:
+            count = int(self.environ["WORKERS"])
+            until(lambda: len(self.workers()) == count, "all workers to be there")
         return self
 
     def request(

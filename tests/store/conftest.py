@@ -1,12 +1,14 @@
-"""Two empty databases on one server, as command lines open them."""
+"""Two databases on one server, as command lines open them, and what is moved between them."""
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from session_service.store.database import EMBEDDED_OPTIONS, Database
 from session_service.store.exporting import patient_client
+from tests.store.transfer import Chats
 
 OpenDatabase = Callable[[str], Database]
 
@@ -42,3 +44,16 @@ def source(open_database: OpenDatabase) -> Database:
 @pytest.fixture
 def target(open_database: OpenDatabase) -> Database:
     return open_database("target")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "export"
+
+
+@pytest.fixture
+def chats(source: Database) -> Chats:
+    chats = Chats(source)
+    for number in range(1, 4):
+        chats.open(number, messages=number)
+    return chats

@@ -1,0 +1,126 @@
+"""An import brings everything over, or says that it cannot, and can be repeated."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from session_service.errors import ServiceError
+from session_service.store.database import Database
+from session_service.store.exporting import described, export
+from session_service.store.importing import import_file
+from tests.store.transfer import (
+    INDEXES,
+    Chats,
+    contents,
+    fill_with_oddities,
+    insert,
+    silent,
+    stop_after,
+)
+
+
+def test_everything_comes_back_byte_for_byte(
+    source: Database, target: Database, chats: Chats, file: Path
+) -> None:
+    fill_with_oddities(source)
+    counts = export(source, file, silent)
+    assert (counts["sessions"], counts["chats"], counts["numbers"]) == (3, 6, 1100)
+    assert import_file(target, file, silent) == {n: c for n, c in counts.items() if c}
+    assert contents(target) == contents(source)
+
+
+def test_indexes_of_an_empty_collection_come_along(
+    source: Database, target: Database, file: Path
+) -> None:
+    with source.writing() as opened:
+        opened.things.create_indexes(INDEXES)
+    export(source, file, silent)
+    import_file(target, file, silent)
+    assert contents(target) == contents(source)
+
+
+def test_service_goes_on_in_the_new_place(
+    source: Database, target: Database, chats: Chats, file: Path
+) -> None:
+    export(source, file, silent)
+    import_file(target, file, silent)
+    moved = Chats(target)
+    moved.said = chats.said
+    moved.say(f"{2:024x}", "afterwards")
+    assert {each: moved.texts(each) for each in moved.said} == moved.said
+
+
+@pytest.mark.parametrize("kept", [0, 3, 20, 0.3, 0.9, 0.9999])
+def test_cut_file_is_refused(
+    source: Database, target: Database, chats: Chats, file: Path, kept: float
+) -> None:
+    export(source, file, silent)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(kept if kept > 1 else kept * len(whole))])
+    with pytest.raises(ServiceError, match=r"cut short|not an export|damaged"):
+        import_file(target, file, silent)
+    assert described(target) == []
+
+
+def test_damaged_file_is_refused(
+    source: Database, target: Database, chats: Chats, file: Path
+) -> None:
+    export(source, file, silent)
+    whole = file.read_bytes()
+    damaged = [whole.replace(b"message 1", b"message 2", 1), whole + b"\0", whole * 2, b"x" * 99]
+    for content in damaged:
+        file.write_bytes(content)
+        with pytest.raises(ServiceError, match=r"damaged|cut short|not an export"):
+            import_file(target, file, silent)
+    assert described(target) == []
+
+
+def test_database_with_something_in_it_is_refused(
+    source: Database, target: Database, chats: Chats, file: Path
+) -> None:
+    export(source, file, silent)
+    insert(target, "things", {"_id": 1})
+    before = contents(target)
+    with pytest.raises(ServiceError, match="not empty, it has things"):
+        import_file(target, file, silent)
+    assert contents(target) == before
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 5])
+def test_import_goes_on_where_it_was_cut_off(
+    source: Database, target: Database, chats: Chats, file: Path, steps: int
+) -> None:
+    fill_with_oddities(source)
+    export(source, file, silent)
+    with pytest.raises(KeyboardInterrupt):
+        import_file(target, file, stop_after(steps, KeyboardInterrupt()))
+    import_file(target, file, silent)
+    assert contents(target) == contents(source)
+
+
+def test_half_an_import_takes_no_other_file_and_is_not_exported(
+    source: Database, target: Database, chats: Chats, file: Path, tmp_path: Path
+) -> None:
+    export(source, file, silent)
+    with pytest.raises(KeyboardInterrupt):
+        import_file(target, file, stop_after(2, KeyboardInterrupt()))
+    chats.say(f"{1:024x}", "one more")
+    export(source, tmp_path / "other", silent)
+    with pytest.raises(ServiceError, match="another file has not been finished"):
+        import_file(target, tmp_path / "other", silent)
+    with pytest.raises(ServiceError, match="has not been finished"):
+        export(target, tmp_path / "third", silent)
+
+
+def test_strange_documents_are_noticed_at_the_end(
+    source: Database, target: Database, chats: Chats, file: Path
+) -> None:
+    export(source, file, silent)
+
+    def meddle(_: Mapping[str, int]) -> None:
+        with target.writing() as opened:
+            opened.sessions.update_one({"_id": 1}, {"$set": {"strange": True}}, upsert=True)
+
+    with pytest.raises(ServiceError, match="sessions has 4 documents instead of 3"):
+        import_file(target, file, meddle)

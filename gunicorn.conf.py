@@ -1,5 +1,6 @@
 """gunicorn's settings, and the hooks by which the server process owns its children."""
 
+import gc
 import os
 import resource
 import socket
@@ -104,6 +105,7 @@ def post_worker_init(worker: Any) -> None:
     from app import start_housekeeping  # loaded by now, and not to be before gevent has patched
 
     start_housekeeping(worker.wsgi)
+    spare_the_collector()
     if worker.age == 1:
         tell_where()
 
@@ -143,6 +145,13 @@ def check_before(number: Signals) -> None:
             then(number, frame)
 
     signal(number, handle)
+
+
+def spare_the_collector() -> None:
+    """What is loaded by now stays: looking through it time and again for garbage is in vain."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def refuse_taken_port() -> None:

@@ -13,6 +13,7 @@ import structlog
 from gevent import socket
 from gevent.pool import Pool
 from gevent.server import StreamServer
+from gevent.thread import LockType
 from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.ggevent import GeventWorker
@@ -70,6 +71,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._doors: list[Door] = []
+
+    def patch(self) -> None:
+        super().patch()
+        # A condition asks its lock this, at every use of a database connection. Without an
+        # answer it tries to take the lock, and gevent lets all others run before it fails.
+        LockType._is_owned = LockType.locked
 
     def init_signals(self) -> None:
         super().init_signals()

@@ -111,6 +111,7 @@ class Supervisor:
             failures, launched = failures + 1, time.monotonic()
 
     def _end_if_broken(self) -> None:
+        # Asked twice: one such answer may pass, and what follows costs everybody some seconds.
         if account.gave_up(self._record.uri) and account.gave_up(self._record.uri):
             say("it answers that it is broken, ending it")
             self._engine.kill()

@@ -176,7 +176,7 @@ def connect(config: Config, **options: Any) -> Database:
         lambda: embedded.locate(config.data_dir),
         config.mongo_db,
         options=EMBEDDED_OPTIONS,
-        free_bytes=lambda: shutil.disk_usage(config.data_dir).free,
+        free_bytes=lambda: free_bytes(config.data_dir),
         **options,
     )
 
@@ -184,6 +184,13 @@ def connect(config: Config, **options: Any) -> Database:
 def now_ms() -> int:
     """The time in ms since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def check() -> None:
+    """Only looks whether the settings can be used; asks neither database nor endpoint."""
+    config, _ = configured()
+    database = config.mongo_db if config.mongo_uri else config.data_dir
+    click.echo(f"the settings can be used: replies by {config.reply_engine}, data in {database}")
 
 
 @click.command("token")
@@ -194,8 +201,19 @@ def token_command(user_id: str, name: str | None) -> None:
     click.echo(create_access_token(user_id, additional_claims={"nickname": name} if name else None))
 
 
+def free_bytes(folder: Path) -> int:
+    """The room on the disk of a folder; none where there is no such folder any more."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
+
+
 def serve() -> None:
     """Runs gunicorn with the service's own settings; the command `session-service`."""
+    if sys.argv[1:] == ["check"]:
+        check()
+        return
     gunicorn_conf = Path(__file__).with_name("gunicorn.conf.py")
     program = Path(sys.executable).with_name("gunicorn")
     os.execv(program, [str(program), "-c", str(gunicorn_conf), "app:app", *sys.argv[1:]])  # noqa: S606
@@ -244,4 +262,13 @@ def __getattr__(name: str) -> Any:
 
 
 if __name__ == "__main__":
-    configured() if sys.argv[1:] == ["check"] else develop()
+    match sys.argv[1:]:
+        case []:
+            develop()
+        case ["check"]:
+            check()
+        case _:
+            sys.exit(
+                "usage: python app.py         the development server\n"
+                "       python app.py check   only looks whether the settings can be used"
+            )

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import dotenv
-
 from session_service import allowed
-from session_service.environment import ConfigError, Environment
+from session_service.environment import ConfigError, Environment, read_file_once
 from session_service.kept_key import KEPT_KEY_FILE, kept_key
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -78,7 +76,7 @@ def load(env_file: str | None = ".env") -> Config:
     Raises ConfigError with one line for each variable that cannot be used.
     """
     if env_file:
-        dotenv.load_dotenv(env_file)  # what the environment sets already stays as it is
+        read_file_once(env_file)
     env = Environment()
     values = _read(env)
     env.check()

@@ -62,7 +62,7 @@ control_socket_disable = True
 
 def on_starting(server: Any) -> None:
     refuse_taken_port()
-    checking = subprocess.Popen(CHECK)  # noqa: S603
+    checking = subprocess.Popen(CHECK, stdout=subprocess.DEVNULL)  # noqa: S603
     server.children = Children(chosen)
     server.children.start_database()
     if checking.wait():
@@ -141,7 +141,8 @@ def check_before(number: Signals) -> None:
     then: Any = getsignal(number)
 
     def handle(number: int, frame: Any) -> None:
-        if subprocess.run(CHECK, check=False).returncode == 0:  # noqa: S603
+        checked = subprocess.run(CHECK, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+        if checked.returncode == 0:
             then(number, frame)
 
     signal(number, handle)

@@ -1,6 +1,6 @@
 """A peer service: finds the session service on the LAN and posts a chat on behalf of a user.
 
-    JWT_SECRET_KEY=… python examples/peer.py alice "Hello from the kitchen"
+    JWT_SECRET_KEY="$(cat data/jwt_key)" .venv/bin/python examples/peer.py alice hello
 
 It needs no address, only the secret that it shares with the service. It runs from a checkout, or
 wherever `session-service` is installed.

@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+import dotenv
 import environs
 from marshmallow import validate
 
 from session_service import allowed
 
 SECRET = ("JWT_SECRET_KEY", "METRICS_TOKEN", "MONGO_URI", "OPENAI_API_KEY")
+
+
+FILE_READ = "SESSION_SERVICE_ENV_FILE_READ"
 
 
 class ConfigError(Exception):
@@ -58,3 +62,13 @@ def _explain(error: environs.EnvValidationError) -> str:
 def _shown(name: str) -> str:
     value = os.environ.get(name, "")
     return "***" if name in SECRET or "@" in value else repr(value)  # an address with a password
+
+
+def read_file_once(name: str) -> None:
+    """Adds the file's variables to the environment, whose own go before them.
+
+    Processes that this one starts go by the same reading, also after an edit of the file.
+    """
+    if FILE_READ not in os.environ:
+        dotenv.load_dotenv(name)
+        os.environ[FILE_READ] = name

@@ -85,6 +85,13 @@ def test_an_invalid_value_is_one_line_with_name_value_and_what_is_allowed(
     assert "\n" not in said
 
 
+def test_the_env_file_is_read_once_by_a_process_and_those_it_starts(environ, tmp_path):
+    (tmp_path / ".env").write_text("PORT=6001\n")
+    assert config.load().port == 6001
+    (tmp_path / ".env").write_text("PORT=6001\nMAX_TITLE_CHARS=5\n")
+    assert config.load().limits.title_chars == config.Limits().title_chars
+
+
 def test_an_invalid_value_of_the_env_file_is_shown(environ, tmp_path):
     (tmp_path / ".env").write_text("PORT=abc\n")
     assert refusal().startswith("PORT='abc': ")

@@ -16,8 +16,9 @@ pytestmark = pytest.mark.embedded
 
 def test_it_says_where_it_is_and_has_one_database_for_all_workers(serve):
     service = serve(WORKERS="2").ready()
+    until(lambda: str(service.data) in service.log.read_text(), "its word")
     said = service.log.read_text()
-    for place in (f"http://127.0.0.1:{service.port}", "/docs", str(service.data)):
+    for place in (f"http://127.0.0.1:{service.port}", "/docs"):
         assert place in said
     assert len(service.workers()) == 2
     databases = subprocess.run(

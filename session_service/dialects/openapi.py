@@ -9,8 +9,9 @@ from session_service import __version__
 ABOUT = """Chat for a local network: sessions, messages and automatic replies.
 
 Every call but those of the service itself needs a token: `Authorization: Bearer <JWT>`, signed
-with the service's `JWT_SECRET_KEY` (HS256), with the user's id as `sub` and an `exp`. Every path
-works with and without a trailing slash. Every answer carries an `X-Request-ID`.
+with the service's `JWT_SECRET_KEY` (HS256), with the user's id as `sub` and an `exp`. To try
+things out, `make -s token` prints one for the button "Authorize", which adds the word Bearer.
+Every path works with and without a trailing slash. Every answer carries an `X-Request-ID`.
 """
 
 OPENAPI_SETTINGS: dict[str, Any] = {

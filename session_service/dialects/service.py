@@ -62,6 +62,6 @@ def docs_pages() -> Blueprint:
     pages: Blueprint = get_swaggerui_blueprint(
         LINKS["docs"],
         LINKS["openapi"],
-        config={"app_name": "Session Service", "validatorUrl": None},
+        config={"app_name": "Session Service", "validatorUrl": None, "layout": "BaseLayout"},
     )
     return pages

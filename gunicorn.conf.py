@@ -129,6 +129,8 @@ def admit_nobody_after(server: Any, *signals: Signals) -> None:
                 for listener in server.LISTENERS:
                     admit_nobody(listener.sock)
             then(number, frame)
+            if frame is not None and frame.f_code.co_name == "reload":
+                raise StopIteration  # the end of gunicorn's loop; it would wait for old workers
 
         return handle
 

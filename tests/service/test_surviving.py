@@ -256,9 +256,9 @@ def test_messages_under_way_at_sigterm_are_acknowledged(serve):
     assert set(visitors.answered) == {201}
 
 
-def test_a_request_that_hangs_delays_the_stop_by_the_graceful_timeout_only(serve):
-    service = serve(WORKERS="2", GRACEFUL_TIMEOUT="2").ready()
-    owned = service.owned()
+@contextmanager
+def hanging_request(service: Service) -> Iterator[None]:
+    """A request whose body never comes to its end."""
     head = (
         f"POST /sess HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.bearer()}\r\n"
         "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
@@ -266,6 +266,27 @@ def test_a_request_that_hangs_delays_the_stop_by_the_graceful_timeout_only(serve
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
         connection.sendall(head.encode())
         assert service.request("GET", "/health")[0] == 200
+        yield
+
+
+def test_a_stop_does_not_wait_for_the_end_of_a_reload(serve):
+    service = serve(GRACEFUL_TIMEOUT="8").ready()
+    old = set(service.workers())
+    with hanging_request(service), ExitStack() as hanging:
+        service.process.send_signal(signal.SIGHUP)
+        until(lambda: set(service.workers()) - old, "a new worker")
+        time.sleep(3)  # by now it is the new one that takes up connections
+        for _ in range(3):
+            hanging.enter_context(hanging_request(service))
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 11  # the reload waits for 8 s, and the stop for 8 s
+
+
+def test_a_request_that_hangs_delays_the_stop_by_the_graceful_timeout_only(serve):
+    service = serve(WORKERS="2", GRACEFUL_TIMEOUT="2").ready()
+    owned = service.owned()
+    with hanging_request(service):
         began = time.monotonic()
         assert service.stop() == 0
         assert time.monotonic() - began < 15  # the body alone would be waited for longer

@@ -57,6 +57,7 @@ def _transfer(transfer: Transfer, open_database: OpenDatabase, file: Path) -> No
         sys.exit(f"session-service: {error}{why}")
     for name in sorted(counts):
         click.echo(f"{counts[name]:>12,} {name}")
+    click.echo(f"{sum(counts.values()):>12,} documents in all: finished")
 
 
 class _Progress:
@@ -68,4 +69,5 @@ class _Progress:
     def __call__(self, counts: Mapping[str, int]) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + PAUSE_S
-            click.echo("  ".join(f"{name} {n:,}" for name, n in counts.items()), err=True)
+            behind = "  ".join(f"{name} {n:,}" for name, n in counts.items() if n)
+            click.echo(f"so far: {behind or 'nothing'}", err=True)

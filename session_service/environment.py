@@ -68,7 +68,11 @@ def read_file_once(name: str) -> None:
     """Adds the file's variables to the environment, whose own go before them.
 
     Processes that this one starts go by the same reading, also after an edit of the file.
+    ConfigError when it is not a text in UTF-8 or cannot be read.
     """
     if FILE_READ not in os.environ:
-        dotenv.load_dotenv(name)
+        try:
+            dotenv.load_dotenv(name)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{name}: must be a text in UTF-8 ({error})") from error
         os.environ[FILE_READ] = name

@@ -92,6 +92,14 @@ def test_the_env_file_is_read_once_by_a_process_and_those_it_starts(environ, tmp
     assert config.load().limits.title_chars == config.Limits().title_chars
 
 
+@pytest.mark.parametrize("content", [b"HOST=b\xfcro\n", "HOST=a\n".encode("utf-16")])
+def test_an_env_file_that_is_no_text_is_named_in_one_line(environ, tmp_path, content):
+    (tmp_path / ".env").write_bytes(content)
+    said = refusal()
+    assert said.startswith(".env: must be a text in UTF-8")
+    assert "\n" not in said
+
+
 def test_an_invalid_value_of_the_env_file_is_shown(environ, tmp_path):
     (tmp_path / ".env").write_text("PORT=abc\n")
     assert refusal().startswith("PORT='abc': ")

@@ -16,9 +16,8 @@ from prometheus_client import (
     values,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.multiprocess import MultiProcessCollector
 
-from session_service.metrics.cells import cells_at
+from session_service.metrics.cells import AllPlaces, Cells
 from session_service.metrics.places import Place
 from session_service.metrics.processes import NAMESPACE, Process, Processes
 
@@ -44,7 +43,7 @@ class Metrics:
 
     def __init__(self, version: str, place: Place | None = None) -> None:
         # Chosen here and not by the library, which goes by an environment that may be another's.
-        values.ValueClass = cells_at(place) if place else values.MutexValue
+        values.ValueClass = Cells(place) if place else values.MutexValue
         self._place = place
         self._registry = CollectorRegistry()
         alone = [Process(0, os.getpid(), time.time())]
@@ -119,7 +118,7 @@ class Metrics:
         shown.register(self._processes)
         if self._place is None:
             return generate_latest(shown) + generate_latest(self._registry)
-        MultiProcessCollector(shown, path=str(self._place.folder))  # type: ignore[no-untyped-call]
+        shown.register(AllPlaces(self._place))
         return generate_latest(shown)
 
     def _counter(self, name: str, about: str, labels: str) -> Counter:

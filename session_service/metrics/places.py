@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 MEMORY = Path("/dev/shm")  # noqa: S108  Linux: no disk that could be slow or full
 PREFIX = "session-service-metrics-"
@@ -36,17 +37,33 @@ class Place:
     def file(self, kind: str) -> Path:
         return self.folder / f"{kind}_{self.number}.db"
 
+    def reserve(self) -> None:
+        """Makes the files, or what is missing of them, in full; OSError where there is no room."""
+        for kind, size in RESERVED.items():
+            with self.file(kind).open("ab") as file:
+                fill(file, size)
+
     def forget_worker(self) -> None:
         """Sets back what counts only while its worker lives."""
-        self.pid_file.unlink(missing_ok=True)
-        with suppress(FileNotFoundError), self.file(LIVE).open("r+b") as file:
-            file.write(EMPTY)
+        with suppress(OSError):
+            self.pid_file.unlink(missing_ok=True)
+            with self.file(LIVE).open("r+b") as file:
+                file.write(EMPTY)
+
+    def files(self) -> list[Path]:
+        """The files of all places."""
+        return self._found("*.db")
 
     def workers(self) -> Iterator[tuple[int, int, float]]:
         """Number, pid and start (seconds since 1970) of every worker that lives."""
-        for file in sorted(self.folder.glob("*.pid")):
+        for file in self._found("*.pid"):
             with suppress(OSError, ValueError):  # it ends this moment
                 yield int(file.stem), int(file.read_text()), file.stat().st_mtime
+
+    def _found(self, pattern: str) -> list[Path]:
+        with suppress(OSError):  # the folder goes this moment
+            return sorted(self.folder.glob(pattern))
+        return []
 
 
 class Places:
@@ -57,21 +74,35 @@ class Places:
 
         OSError when it can be made nowhere.
         """
-        homes = [each for each in (MEMORY, Path(tempfile.gettempdir())) if os.access(each, os.W_OK)]
-        for home in homes:
+        self._room = workers * 2
+        for home in _homes():
             remove_leftovers(home)
-        try:
-            self.folder, self._lock = _make(homes[0], workers * 2)
-        except (OSError, IndexError):
-            self.folder, self._lock = _make(homes[-1], workers * 2)
+        self.folder, self._lock = _make_anywhere(self._room)
 
     def free(self, taken: Collection[int]) -> Place:
-        """The first place that no living worker has, for a new one."""
+        """The first place that no living worker has, for a new one.
+
+        A folder that somebody took is made anew. Where that fails, the place has no files.
+        """
         number = next(each for each in range(len(taken) + 1) if each not in taken)
+        with suppress(OSError):
+            if not self._is_there():
+                self._renew()
+            Place(self.folder, number).reserve()
         place = Place(self.folder, number)
-        self.folder.mkdir(mode=0o700, exist_ok=True)  # some systems clean up after a logout
         place.forget_worker()
         return place
+
+    def _is_there(self) -> bool:
+        """Whether the folder of this name is the one whose lock is held."""
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self._lock), self.folder.stat())
+        return False
+
+    def _renew(self) -> None:
+        gone = self._lock
+        self.folder, self._lock = _make_anywhere(self._room)
+        os.close(gone)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -106,18 +137,36 @@ def remove_leftovers(home: Path) -> None:
                 os.close(lock)
 
 
+def fill(file: BinaryIO, size: int) -> None:
+    """Has a file that is open for appending be this long at least; OSError on a full disk."""
+    file.write(bytes(max(0, size - file.tell())))
+    file.flush()
+
+
+def _homes() -> tuple[Path, Path]:
+    return MEMORY, Path(tempfile.gettempdir())
+
+
+def _make_anywhere(places: int) -> tuple[Path, int]:
+    first, last = _homes()
+    try:
+        return _make(first, places)
+    except OSError:
+        return _make(last, places)
+
+
 def _make(home: Path, places: int) -> tuple[Path, int]:
     """A new folder and its lock, which this process and its forks hold."""
     fresh = Path(tempfile.mkdtemp(prefix=f"new-{PREFIX}", dir=home))
+    lock = _lock(fresh)
     try:
-        lock = _lock(fresh)
         for number in range(places):
-            for kind, size in RESERVED.items():
-                Place(fresh, number).file(kind).write_bytes(bytes(size))
+            Place(fresh, number).reserve()
         folder = home / fresh.name.removeprefix("new-")
         fresh.rename(folder)  # by this name once it is locked
     except OSError:
         shutil.rmtree(fresh, ignore_errors=True)
+        os.close(lock)
         raise
     return folder, lock
 

@@ -1,11 +1,9 @@
 """The engine that asks a language model: any endpoint that speaks OpenAI's chat completions."""
 
 import random
-import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +12,8 @@ import openai
 import structlog
 
 from session_service.models import Prompt
-from session_service.replies.openai_answer import UpstreamError, code_of, read_answer
+from session_service.replies.openai_answer import UpstreamError, read_answer
+from session_service.replies.openai_client import http_client
 from session_service.replies.openai_context import messages_for, tokens_of
 from session_service.replies.openai_settings import OpenAISettings
 
@@ -52,7 +51,12 @@ class OpenAIEngine:
         self._timeout_s = settings.timeout_s
         self._sleep = sleep
         # Opens no connection before the first request, and workers have forked by then.
-        client = openai.OpenAI(api_key=settings.api_key, base_url=settings.base_url, max_retries=0)
+        client = openai.OpenAI(
+            api_key=settings.api_key,
+            base_url=settings.base_url,
+            max_retries=0,
+            http_client=http_client(),
+        )
         self._create = client.chat.completions.with_streaming_response.create
         self._options = _options(settings)
 
@@ -146,6 +150,7 @@ class _Watch:
             if self.left() < 0:
                 raise UpstreamError("the endpoint took too long", again=False)
             yield chunk
+            time.sleep(0)  # a line that is never empty would keep all other greenlets waiting
 
 
 def _options(settings: OpenAISettings) -> dict[str, Any]:
@@ -163,26 +168,9 @@ def _options(settings: OpenAISettings) -> dict[str, Any]:
 
 
 def _failure(error: Exception) -> UpstreamError:
-    if isinstance(error, openai.APIStatusError):
-        status = error.status_code
-        return UpstreamError(
-            f"the endpoint answered {status}{code_of(error.body)}",
-            again=status in (408, 409, 429) or status >= 500,
-            after_s=_retry_after(error.response.headers.get("retry-after", "")),
-        )
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
         unreached = isinstance(error.__cause__, httpx2.ConnectTimeout)
         return UpstreamError("the endpoint took too long", again=unreached)
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError | OSError):
         return UpstreamError("the connection to the endpoint failed", again=True)
     return UpstreamError(f"the answer cannot be read ({type(error).__name__})", again=False)
-
-
-def _retry_after(value: str) -> float:
-    """The seconds of a Retry-After header, which may be a date; 0 where there is none."""
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return 0.0

@@ -2,17 +2,17 @@
 
 import codecs
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from session_service.errors import ServiceError
+from session_service.replies.openai_names import code_of, kind_of, reason_of
 
 CUT = " …"  # ends an answer that the model was not let finish
 LONGEST_LINE = 1024 * 1024  # bytes, of an event or of a JSON document
+LONGEST_TEXT = 1024 * 1024  # characters, of a whole answer
 
 _DONE: Mapping[str, Any] = {"choices": [{"finish_reason": "stop"}]}
-_CODE = re.compile(r"[A-Za-z][\w.-]{0,59}", re.ASCII)
 
 
 class UpstreamError(ServiceError):
@@ -50,7 +50,7 @@ def read_answer(content_type: str, chunks: Iterable[bytes]) -> Iterator[str]:
             return
     if begun or kind == "text/event-stream":
         raise UpstreamError("the answer broke off half way", again=True)
-    raise UpstreamError(f"no completion, but {_named(kind) or 'something else'}", again=False)
+    raise UpstreamError(f"no completion, but {kind_of(kind)}", again=False)
 
 
 class _Texts:
@@ -60,17 +60,20 @@ class _Texts:
         # In UTF-16 the halves that JSON escapes may be split into are units of their own.
         self._decoder = codecs.getincrementaldecoder("utf-16-le")("replace")
         self._blank = True
+        self._length = 0
 
     def add(self, text: str, *, last: bool) -> str:
         piece = self._decoder.decode(text.encode("utf-16-le", "surrogatepass"), last)
         self._blank = self._blank and (not piece or piece.isspace())
+        self._length += len(piece)
+        _check_length(self._length, LONGEST_TEXT)
         return piece
 
     def ending(self, reason: str) -> str:
         if reason in ("content_filter", "error"):
             raise UpstreamError(f"the answer was ended by {reason}", again=reason == "error")
         if self._blank:
-            raise UpstreamError(f"an answer without text ({_named(reason)})", again=False)
+            raise UpstreamError(f"an answer without text ({reason_of(reason)})", again=False)
         return CUT if reason == "length" else ""
 
 
@@ -89,17 +92,6 @@ def _choice(document: object) -> tuple[str, str | None]:
     return "", None
 
 
-def code_of(error: object) -> str:
-    """The short name that an endpoint gives its error, in brackets after a blank, if it does."""
-    named = [error.get(key) for key in ("code", "type")] if isinstance(error, dict) else []
-    return next((f" ({name})" for name in map(_named, named) if name), "")
-
-
-def _named(value: object) -> str:
-    text = str(value)
-    return text if _CODE.fullmatch(text.replace("/", "-")) else ""
-
-
 def _events(chunks: Iterable[bytes]) -> Iterator[object]:
     for line in _lines(chunks):
         if not line.startswith(b"data:"):
@@ -111,12 +103,14 @@ def _events(chunks: Iterable[bytes]) -> Iterator[object]:
             yield _parsed(data)
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytearray]:
+    rest = bytearray()
     for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-        _check_length(rest)
+        rest += chunk
+        if b"\n" in chunk:
+            *lines, rest = rest.split(b"\n")
+            yield from lines
+        _check_length(len(rest), LONGEST_LINE)
     yield rest
 
 
@@ -124,17 +118,17 @@ def _document(chunks: Iterable[bytes]) -> Iterator[object]:
     body = bytearray()
     for chunk in chunks:
         body += chunk
-        _check_length(body)
-    yield _parsed(bytes(body))
+        _check_length(len(body), LONGEST_LINE)
+    yield _parsed(body)
     yield _DONE
 
 
-def _check_length(line: bytes | bytearray) -> None:
-    if len(line) > LONGEST_LINE:
+def _check_length(length: int, most: int) -> None:
+    if length > most:
         raise UpstreamError("the answer has no end", again=False)
 
 
-def _parsed(data: bytes) -> object:
+def _parsed(data: bytearray) -> object:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

@@ -7,8 +7,10 @@
 The checksum is that of all bytes before the last document.
 """
 
+import errno
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,12 +19,18 @@ from types import TracebackType
 from typing import IO, Any
 
 import bson
-from bson.codec_options import CodecOptions
-from bson.errors import BSONError
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 
 from session_service.errors import ServiceError
 from session_service.store.documents import Document
+from session_service.store.export_shape import (
+    Unfit,
+    check_collections,
+    check_document,
+    check_name,
+    decode,
+)
 
 FORMAT = "session-service export"
 VERSION = 1
@@ -30,18 +38,22 @@ END_OF_SECTION = bson.encode({})
 BUFFER = 1024 * 1024
 LARGEST = 64 * 1024 * 1024  # bytes; a server takes 16 MB, and the last one lists all collections
 
-RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
+NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class ExportFile:
     """A file in the making, for its owner's eyes alone; it gets its name when it is whole."""
 
     def __init__(self, path: Path, head: Document) -> None:
-        if path.exists():
+        if os.path.lexists(path):
             raise ServiceError(f"{path} exists already")
         self._path = path
-        self._part = path.with_name(f"{path.name}.part")
-        self._file = _create(self._part)
+        handle, part = tempfile.mkstemp(".part", f"{path.name}.", path.parent)
+        self._part = Path(part)
+        self._file = os.fdopen(handle, "wb", BUFFER)
         self._sum = hashlib.sha256()
         self.counts: dict[str, int] = {}
         self._write(bson.encode({"format": FORMAT, "version": VERSION, **head}))
@@ -60,24 +72,30 @@ class ExportFile:
         self._write(END_OF_SECTION)
 
     def finish(self, collections: list[Document]) -> None:
-        """Writes the proof, and waits until the disk has it all."""
+        """Writes the proof, and waits until the disk has it all.
+
+        ServiceError when somebody else has made a file of this name meanwhile.
+        """
         digest = self._sum.digest()
         self._write(bson.encode({"collections": collections, "sha256": digest}))
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._part.rename(self._path)
+        try:
+            _publish(self._part, self._path)
+        except FileExistsError as error:
+            raise ServiceError(f"{self._path} exists already") from error
+        _sync_folder(self._path.parent)
 
     def __enter__(self) -> "ExportFile":
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
         self._file.close()
-        if kind is not None:
-            with suppress(FileNotFoundError):
-                self._part.unlink()
+        with suppress(FileNotFoundError):
+            self._part.unlink()
 
     def _write(self, document: bytes) -> None:
         self._file.write(document)
@@ -94,41 +112,84 @@ class Contents:
 
 
 def check(path: Path) -> Contents:
-    """Reads all of it; ServiceError when it is no export, cut short or damaged."""
-    with path.open("rb", BUFFER) as file:
-        digest = hashlib.sha256()
-        first = _next(file, path, digest)
-        head = _decode(first, path)
-        if head.get("format") != FORMAT or head.get("version") != VERSION:
-            raise ServiceError(f"{path} is not an export of this version of the service")
-        counts: dict[str, int] = {}
-        while True:
-            before = digest.copy()
-            last = _decode(_next(file, path, digest), path)
-            name = last.get("collection")
-            if name is None:
-                break
-            counts.setdefault(name, 0)
-            while _next(file, path, digest) != END_OF_SECTION:
-                counts[name] += 1
-        told = {each["name"]: each["documents"] for each in last.get("collections", ())}
-        same = all(told.get(name, 0) == count for name, count in counts.items())
-        if last.get("sha256") != before.digest() or not same or file.read(1):
-            raise ServiceError(f"{path} is damaged")
-    return Contents(head["database"], before.digest(), tuple(last["collections"]))
+    """Reads all of it; ServiceError when it is no export, cut short, damaged or unfit."""
+    try:
+        with path.open("rb", BUFFER) as file:
+            return _Check(file, path).contents()
+    except Unfit as error:
+        raise ServiceError(f"{path} cannot be imported: {error}") from error
 
 
 def documents(path: Path) -> Iterator[tuple[str, RawBSONDocument]]:
     """The documents of a whole file in their order, each with the name of its collection."""
     with path.open("rb", BUFFER) as file:
         _next(file, path)
-        while "collection" in (section := _decode(_next(file, path), path)):
+        while "collection" in (section := decode(_next(file, path), "a section")):
             while (raw := _next(file, path)) != END_OF_SECTION:
-                yield section["collection"], RawBSONDocument(raw)
+                yield section["collection"], RawBSONDocument(raw, RAW)
 
 
-def _create(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", BUFFER)
+class _Check:
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file = file
+        self._path = path
+        self._sum = hashlib.sha256()
+        self._counts: dict[str, int] = {}
+
+    def contents(self) -> Contents:
+        database = self._head()
+        while True:
+            before = self._sum.digest()
+            last = decode(self._next(), "a section")
+            if "collection" not in last:
+                break
+            self._section(check_name(last["collection"]))
+        if last.get("sha256") != before or self._file.read(1):
+            raise ServiceError(f"{self._path} is damaged")
+        collections = tuple(check_collections(last.get("collections")))
+        told = {each["name"]: each["documents"] for each in collections}
+        for name in self._counts.keys() | told.keys():
+            if (there := self._counts.get(name, 0)) != told.get(name, 0):
+                raise Unfit(f"it has {there} documents of {name!r} and tells of {told.get(name)}")
+        return Contents(database, before, collections)
+
+    def _head(self) -> str:
+        head = decode(self._next(), "its head")
+        if head.get("format") != FORMAT or head.get("version") != VERSION:
+            raise ServiceError(f"{self._path} is not an export of this version of the service")
+        if not isinstance(database := head.get("database"), str):
+            raise Unfit("its head names no 'database'")
+        return database
+
+    def _section(self, name: str) -> None:
+        self._counts.setdefault(name, 0)
+        while (document := self._next()) != END_OF_SECTION:
+            self._counts[name] += 1
+            check_document(document, f"document {self._counts[name]} of {name!r}")
+
+    def _next(self) -> bytes:
+        return _next(self._file, self._path, self._sum)
+
+
+def _publish(part: Path, path: Path) -> None:
+    """Gives the file its name; FileExistsError where that is taken."""
+    try:
+        os.link(part, path)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        part.replace(path)
+    else:
+        part.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _next(file: IO[bytes], path: Path, digest: Any = None) -> bytes:
@@ -143,10 +204,3 @@ def _next(file: IO[bytes], path: Path, digest: Any = None) -> bytes:
     if digest is not None:
         digest.update(document)
     return document
-
-
-def _decode(document: bytes, path: Path) -> Document:
-    try:
-        return bson.decode(document)
-    except BSONError as error:
-        raise ServiceError(f"{path} is damaged, or is not an export") from error

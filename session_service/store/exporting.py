@@ -21,12 +21,11 @@ from session_service.store.catalogue import LAYOUTS
 from session_service.store.database import Database
 from session_service.store.documents import Document, Layout
 from session_service.store.export_file import RAW, ExportFile
+from session_service.store.export_shape import HEARTBEAT, ON_DISK, UNDER_WAY, check_making
 
 PATIENCE_MS = 600_000
 HEADS = 100  # logs whose entries are read before the next heads
 CHUNK = 1000  # entries that one operation reads
-HEARTBEAT = "health"  # where the service proves that it can write
-UNDER_WAY = "import"  # there while an import is not finished
 
 Told = Callable[[Mapping[str, int]], None]
 
@@ -42,7 +41,11 @@ def described(database: Database) -> list[Document]:
         found = [
             {
                 "name": name,
-                "options": each.get("options", {}),
+                "options": {
+                    key: value
+                    for key, value in each.get("options", {}).items()
+                    if key not in ON_DISK
+                },
                 "indexes": [dict(index) for index in opened[name].list_indexes()],
             }
             for each in opened.list_collections()
@@ -56,14 +59,18 @@ def described(database: Database) -> list[Document]:
 def export(database: Database, path: Path, told: Told) -> Mapping[str, int]:
     """Writes the file and says how many documents of which collection are in it.
 
-    `told` hears the same from time to time. ServiceError when there is nothing to export or the
-    file exists; OSError when it cannot be written. No half a file is left.
+    `told` hears the same from time to time. ServiceError when there is nothing to export, the
+    file exists, or a collection could not be imported; OSError when the file cannot be written.
+    No half a file is left.
     """
-    names = {each["name"] for each in described(database)}
+    found = described(database)
+    names = {each["name"] for each in found}
     if not names:
         raise ServiceError("the database is empty: there is nothing to export")
     if UNDER_WAY in names:
         raise ServiceError("an import into this database has not been finished")
+    for each in found:
+        check_making(each)
     with database.reading() as opened:
         head = {"database": opened.name, "at": datetime.now(UTC)}
     with ExportFile(path, head) as file:

@@ -1,19 +1,23 @@
 """A whole export into a database that is empty; an import that was cut off goes on."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import bson
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
+from pymongo.errors import OperationFailure
 
-from session_service.errors import ServiceError
+from session_service.errors import ServiceError, Unavailable
 from session_service.store.database import Database
 from session_service.store.documents import Document
 from session_service.store.export_file import RAW, Contents, check, documents
-from session_service.store.exporting import UNDER_WAY, Told, described
+from session_service.store.export_shape import UNDER_WAY, one_line
+from session_service.store.exporting import Told, described
 
 BATCH = 1000  # documents
 BATCH_BYTES = 4 * 1024 * 1024
@@ -25,10 +29,12 @@ def import_file(database: Database, path: Path, told: Told) -> Mapping[str, int]
     """Stores all documents of the file and makes its indexes; says how many of which collection.
 
     Nothing is written before the whole file was checked. A repeat after a crash or a failure
-    goes on where it was; ServiceError when the database holds anything else.
+    goes on where it was; ServiceError when the database holds anything else, or refuses what
+    the file holds.
     """
     contents = check(path)
-    return _Import(database, path, contents, told).run()
+    with _refusals():
+        return _Import(database, path, contents, told).run()
 
 
 class _Import:
@@ -53,13 +59,13 @@ class _Import:
             self._index(each["name"], [one for one in each["indexes"] if _expires(one)])
         with self._database.writing() as opened:
             opened.drop_collection(UNDER_WAY)
-        return self._counts
+        return {each["name"]: each["documents"] for each in self._collections}
 
     def _begin(self) -> Document:
         """The note on this import, made unless there is one of an earlier attempt."""
         with self._database.reading() as opened:
             note = opened[UNDER_WAY].find_one({})
-            if note and note["sha256"] == self._contents.sha256:
+            if note and note.get("sha256") == self._contents.sha256:
                 return note
             if note:
                 raise ServiceError(
@@ -80,7 +86,7 @@ class _Import:
         name = collection["name"]
         with self._database.writing() as opened:
             if name not in opened.list_collection_names():
-                opened.create_collection(name, **collection["options"])
+                opened.command({"create": name, **collection["options"]})
         self._index(name, [one for one in collection["indexes"] if not _expires(one)])
 
     def _index(self, name: str, indexes: Sequence[Document]) -> None:
@@ -106,9 +112,10 @@ class _Import:
         ids = [each["_id"] for each in batch]
         found = set()
         with self._database.reading() as opened:
+            ids_of = opened.get_collection(name, RAW).find
             for i in range(0, len(ids), FEW):
                 where = {"_id": {"$in": ids[i : i + FEW]}}
-                found |= {_id_of(each) for each in opened[name].find(where, {"_id": 1})}
+                found |= {_id_of(each) for each in ids_of(where, {"_id": 1})}
         return found
 
     def _count(self) -> None:
@@ -120,6 +127,26 @@ class _Import:
                         f"{each['name']} has {there} documents instead of {each['documents']}: "
                         "somebody else writes to this database"
                     )
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """A database that answers can be reached: what it says against the contents is told."""
+    try:
+        yield
+    except Unavailable as error:
+        refusal = error.__cause__
+        if not isinstance(refusal, OperationFailure) or refusal.timeout:
+            raise
+        raise ServiceError(f"the database refused it: {_reason(refusal)}") from refusal
+    except BSONError as error:  # a server that takes less than others
+        raise ServiceError(f"the database cannot take it: {one_line(error)}") from error
+
+
+def _reason(refusal: OperationFailure) -> str:
+    details: Mapping[str, Any] = refusal.details or {}
+    failed = [*details.get("writeErrors", ()), details]  # of several documents, or the command
+    return one_line(failed[0].get("errmsg", refusal))
 
 
 def _batches(path: Path) -> Iterator[tuple[str, list[RawBSONDocument]]]:

@@ -1,6 +1,9 @@
 """What workers count outlives them, what only lives with them does not, and no file is left."""
 
 import os
+import platform
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +32,7 @@ for line in sys.stdin:
     exec(line)
     print("done", flush=True)
 """
+PIPES = 2  # of a worker
 SHOW = "print(metrics.text().decode())"
 
 
@@ -187,10 +191,103 @@ def test_a_server_that_was_killed_leaves_nothing_for_long(home):
     assert list(home.iterdir()) == []
 
 
-def test_a_folder_that_a_cleaner_took_is_made_anew(server, start):
+def test_a_folder_that_was_taken_is_made_anew_and_no_other_server_takes_it(server, home, start):
+    shutil.rmtree(server.folder)
+    old = start(server.free(()))
+    shutil.rmtree(server.folder)
+    os.mkdir(server.folder)  # of the same name, and nobody's
+    new = start(server.free({0}))
+    other = Places(1)
+    for worker in (old, new):
+        worker.does("stored('user')")
+    assert new.sees("messages_stored_total", kind="sessions", sender="user") == 1
+    assert sorted(home.iterdir()) == sorted([server.folder, other.folder])
+    other.remove()
+
+
+def test_files_that_were_taken_are_made_anew(server, start):
     for file in server.folder.iterdir():
         file.unlink()
-    os.rmdir(server.folder)
     worker = start(server.free(()))
     worker.does("stored('user')")
     assert worker.sees("messages_stored_total", kind="sessions", sender="user") == 1
+
+
+def test_a_worker_that_is_one_too_many_for_the_room_gets_files_in_full(server):
+    place = server.free(range(9))
+    for kind, size in places.RESERVED.items():
+        assert place.file(kind).stat().st_size == size
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_nothing_fails_for_want_of_a_folder(server, start, before):
+    place = server.free(())
+    if before:
+        shutil.rmtree(server.folder)
+    worker = start(place)
+    shutil.rmtree(server.folder, ignore_errors=True)
+    everything_is_counted(worker)
+    worker.does("metrics.request('GET', '/new', 500, 0.02)")
+    assert worker.sees("streams_open") is None
+    place.forget_worker()
+
+
+def test_nothing_fails_where_no_disk_has_room_and_all_is_well_once_one_has(server, home, start):
+    shutil.rmtree(server.folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        for _ in range(3):
+            place = server.free(())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(home.iterdir()) == []
+    everything_is_counted(start(place))
+    worker = start(server.free({0}))
+    worker.does("stored('user')")
+    assert worker.sees("messages_stored_total", kind="sessions", sender="user") == 1
+    assert len(os.listdir("/proc/self/fd")) == before + 2 * PIPES
+
+
+DAMAGE = {
+    "empty": b"",
+    "short": bytes(4096),
+    "garbage": b"\xff\x7f\x00\x00" + b"\xee" * (1 << 20),
+    "negative": b"\x9c\xff\xff\xff" + b"\xee" * (1 << 20),
+}
+
+
+@pytest.mark.parametrize("kind", places.RESERVED)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_costs_no_more_than_its_own_counts(server, start, kind, damage):
+    healthy = start(server.free(()))
+    everything_is_counted(healthy)
+    place = server.free({0})
+    place.file(kind).write_bytes(DAMAGE[damage])
+    worker = start(place)
+    everything_is_counted(worker)
+    for each in (healthy, worker):
+        count = each.sees("messages_stored_total", kind="sessions", sender="user")
+        assert count == (1 if kind == "counter" else 2)
+
+
+def test_a_file_that_cannot_grow_costs_no_request(server, start):
+    worker = start(server.free(()))
+    limit = places.RESERVED["histogram"]
+    worker.does(f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, {limit}))")
+    worker.does("stored('user')")
+    worker.does("for i in range(900): metrics.request('GET', f'/{i}' + 'x' * 200, 200, 0.01)")
+    worker.does("stored('user')")
+    assert worker.sees("messages_stored_total", kind="sessions", sender="user") == 2
+    route = "/0" + "x" * 200
+    assert worker.sees("requests_total", method="GET", route=route, status="200") == 1
+
+
+def everything_is_counted(worker: Worker) -> None:
+    worker.does("stored('user')")
+    worker.does("failed('OSError')")
+    worker.does("metrics.database_failed('AutoReconnect')")
+    worker.does("metrics.request('POST', '/sess', 201, 0.02)")
+    worker.does("open = metrics.stream(); open.__enter__(); open.__exit__(None, None, None)")
+    assert worker.sees("build_info", version="1.2.3", python=platform.python_version()) == 1

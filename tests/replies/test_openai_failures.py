@@ -152,11 +152,22 @@ def test_connection_closed_without_an_answer_is_tried_again(endpoint):
     assert engine(endpoint, hangs_up, says("fine")).reply(prompt()) == "fine"
 
 
+def nameless(exchange: Exchange) -> None:
+    exchange.head(KEY, f"200 {KEY}")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         fails("401 No", KEY + " a private question"),
+        fails("401 No", KEY),
         fails("500 Oh", "a private question"),
+        document({"error": {"type": KEY}}, "400 No"),
+        document({"code": KEY}, "400 No"),
+        document({}, f"400 {KEY}", X_Request_Id=KEY),
+        nameless,
+        stream(event({"error": {"code": KEY}})),
+        stream(chunk(reason=KEY)),
         stream(chunk("a private answer"), "data: {a private answer}\n\n"),
         stream(chunk("a private answer")),
         hangs_up,

@@ -38,6 +38,10 @@ class Exchange:
             self._connection.sendall(part.encode() if isinstance(part, str) else part)
             time.sleep(0.01)
 
+    def pour(self, data: bytes) -> None:
+        """As fast as the client takes it."""
+        self._connection.sendall(data)
+
     def head(self, kind: str = "text/event-stream", status: str = "200 OK", **more: str) -> None:
         extra = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in more.items())
         self.send(f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n{extra}\r\n")

@@ -2,8 +2,10 @@
 
 import http.client
 import os
+import shutil
 import signal
 from functools import partial
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -89,6 +91,35 @@ def test_counts_of_all_workers_add_up_and_none_is_lost(serve):
     found = scrape(again)
     assert value(found, "messages_stored_total", **STORED) == 0
     assert ("requests_total", frozenset(CHAT.items())) not in found
+
+
+def test_a_folder_that_is_taken_away_costs_no_request_and_new_workers_count_again(serve):
+    service = serve(WORKERS="2").ready()
+    shutil.rmtree(folder_of(service))
+    session_id = service.new_session()
+    for _ in range(10):
+        assert service.send(session_id, "hello")[0] == 201
+        assert service.request("GET", "/sess/ffffffffffffffffffffffff")[0] == 404
+        assert "build_info" in {name for name, _ in scrape(service)}
+    before = set(service.workers())
+    service.process.send_signal(signal.SIGHUP)
+    until(partial(replaced, service, before), "new workers")
+    assert service.send(session_id, "hello")[0] == 201
+    assert value(scrape(service), "messages_stored_total", **STORED) == 1
+    folder = folder_of(service)
+    assert service.stop() == 0
+    assert not folder.exists()
+
+
+def folder_of(service: Service) -> Path:
+    """Where its workers count."""
+    (folder,) = {
+        Path(os.readlink(file)).parent
+        for pid in service.workers()
+        for file in Path(f"/proc/{pid}/fd").iterdir()
+        if file.is_symlink() and os.readlink(file).endswith(".db")
+    }
+    return folder
 
 
 def test_the_development_server_has_metrics_too(serve):

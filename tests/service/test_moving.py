@@ -61,6 +61,7 @@ def test_service_moves_while_it_runs_and_goes_on_elsewhere(
     moved = tmp_path / "moved"
     imported = flask(moved, "import", file)
     assert imported.returncode == 0, imported.stderr
+    assert imported.stdout.splitlines()[-1].endswith(" documents in all: finished")
     assert nothing_runs(moved)
     second = serve(DATA_DIR=str(moved)).ready()
     texts = second.texts(session_id)

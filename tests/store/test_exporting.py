@@ -1,5 +1,7 @@
 """An export is a whole file or none, and holds each log as it was at one moment."""
 
+import errno
+import os
 import stat
 import threading
 import time
@@ -27,6 +29,70 @@ def test_existing_file_is_not_written_over(source: Database, chats: Chats, file:
     with pytest.raises(ServiceError, match="exists already"):
         export(source, file, silent)
     assert file.read_text() == "precious"
+
+
+@pytest.mark.parametrize("target", ["victim", "nowhere"])
+def test_export_follows_no_link(
+    source: Database, chats: Chats, file: Path, tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "export.part").symlink_to("victim")
+    export(source, file, silent)
+    file.unlink()
+    file.symlink_to(target)
+    with pytest.raises(ServiceError, match="exists already"):
+        export(source, file, silent)
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_file_that_appears_meanwhile_is_kept(
+    source: Database,
+    chats: Chats,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hard_links: bool,
+) -> None:
+    if not hard_links:
+        monkeypatch.setattr(os, "link", refuse_link)
+
+    def meddle(_: Mapping[str, int]) -> None:
+        file.write_text("precious")
+
+    with pytest.raises(ServiceError, match="exists already"):
+        export(source, file, meddle)
+    assert file.read_text() == "precious"
+    assert [each.name for each in file.parent.iterdir()] == ["export"]
+
+
+def test_two_exports_to_one_name_do_not_mix(
+    source: Database, target: Database, chats: Chats, file: Path
+) -> None:
+    others: list[Mapping[str, int]] = []
+
+    def export_as_well(_: Mapping[str, int]) -> None:
+        if not others:
+            others.append(export(source, file, silent))
+
+    with pytest.raises(ServiceError, match="exists already"):
+        export(source, file, export_as_well)
+    assert import_file(target, file, silent)["chats"] == others[0]["chats"] == 6
+
+
+def test_file_system_without_hard_links_will_do(
+    source: Database, target: Database, chats: Chats, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", refuse_link)
+    export(source, file, silent)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [each.name for each in file.parent.iterdir()] == ["export"]
+    assert import_file(target, file, silent)["chats"] == 6
+
+
+def refuse_link(*_: object) -> None:
+    """As a FAT file system does."""
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 def test_failed_export_leaves_no_file(source: Database, chats: Chats, file: Path) -> None:

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from session_service.errors import ServiceError
+from session_service.errors import ServiceError, Unavailable
 from session_service.store.database import Database
+from session_service.store.export_file import check
 from session_service.store.exporting import described, export
 from session_service.store.importing import import_file
 from tests.store.transfer import (
     INDEXES,
     Chats,
     contents,
+    crafted,
     fill_with_oddities,
     insert,
     silent,
@@ -111,6 +113,32 @@ def test_half_an_import_takes_no_other_file_and_is_not_exported(
         import_file(target, tmp_path / "other", silent)
     with pytest.raises(ServiceError, match="has not been finished"):
         export(target, tmp_path / "third", silent)
+
+
+def test_what_the_database_refuses_is_told_as_that(target: Database, file: Path) -> None:
+    file.write_bytes(crafted(documents=[{"_id": 1}, {"_id": 1, "x": "a\nb"}]))
+    with pytest.raises(ServiceError, match=r"the database refused it: .*duplicate key") as refused:
+        import_file(target, file, silent)
+    assert not isinstance(refused.value, Unavailable)
+    assert "\n" not in str(refused.value)
+
+
+def test_database_that_cannot_be_reached_is_told_as_that(
+    source: Database, chats: Chats, file: Path
+) -> None:
+    export(source, file, silent)
+    nowhere = Database(lambda: "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=50", "nowhere")
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        import_file(nowhere, file, silent)
+    nowhere.close()
+
+
+def test_repeat_tells_what_was_stored_before(target: Database, file: Path) -> None:
+    file.write_bytes(crafted(documents=[{"_id": 1}, {"_id": 2}]))
+    sha256 = check(file).sha256
+    insert(target, "things", {"_id": 1}, {"_id": 2})
+    insert(target, "import", {"_id": "import", "sha256": sha256, "counted": True})
+    assert import_file(target, file, silent) == {"things": 2}
 
 
 def test_strange_documents_are_noticed_at_the_end(

@@ -1,7 +1,8 @@
 """What is moved between databases: sessions that go on, and whatever a document may hold."""
 
+import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from session_service.core.message_log import MessageLog
 from session_service.models import Draft, LogState, Session
 from session_service.store.database import Database
-from session_service.store.export_file import RAW
+from session_service.store.export_file import END_OF_SECTION, FORMAT, RAW, VERSION
 from session_service.store.exporting import described
 from session_service.store.sessions import SessionStore
 
@@ -95,6 +96,23 @@ def fill_with_oddities(database: Database) -> None:
     insert(database, "things", {"_id": ObjectId(), **ODDITIES}, large)
     insert(database, "numbers", *({"_id": i, "n": i} for i in range(1100)))
     insert(database, "retired_sessions", {"_id": ObjectId(), "seq": 3, "at": Int64(7)})
+
+
+def crafted(
+    documents: Sequence[Mapping[str, Any] | bytes] = (),
+    head: Mapping[str, Any] | None = None,
+    section: object = "things",
+    collections: object = None,
+    **told: Any,
+) -> bytes:
+    """An export of one collection as somebody else might write it; `told` is said of it."""
+    head = {"format": FORMAT, "version": VERSION, "database": "theirs"} if head is None else head
+    raw = [each if isinstance(each, bytes) else bson.encode(each) for each in documents]
+    body = b"".join((bson.encode(head), bson.encode({"collection": section}), *raw, END_OF_SECTION))
+    things = {"name": section, "documents": len(raw), "options": {}, "indexes": [], **told}
+    listed = [{key: value for key, value in things.items() if value is not ...}]
+    last = {"collections": listed if collections is None else collections}
+    return body + bson.encode({**last, "sha256": hashlib.sha256(body).digest()})
 
 
 def stop_after(calls: int, error: BaseException) -> Callable[[Mapping[str, int]], None]:

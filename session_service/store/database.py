@@ -77,13 +77,13 @@ class Database:
         self._health = Remembered(self._read_and_write, CHECK_EVERY_S)
         self._lock = Lock()
         self._opened: tuple[str, MongoDatabase[Document]] | None = None
-        self._indexes: dict[str, list[IndexModel]] = {}
+        self.required: dict[str, list[IndexModel]] = {}  # indexes by collection
         self._indexed = False
         self._tell: Callable[[str], None] = lambda kind: None
 
     def require(self, name: str, indexes: Sequence[IndexModel]) -> None:
         """Has the indexes of a collection made before this process writes anything."""
-        self._indexes.setdefault(name, []).extend(indexes)
+        self.required.setdefault(name, []).extend(indexes)
 
     def tell_failures(self, tell: Callable[[str], None]) -> None:
         """Has somebody told of every operation that fails: the driver's name for it."""
@@ -124,7 +124,7 @@ class Database:
             raise StorageFull("the disk is nearly full")
         with self.reading() as database:
             if not self._indexed:
-                for name, indexes in self._indexes.items():
+                for name, indexes in self.required.items():
                     for index in indexes:  # FerretDB gives up at several that are there already
                         database[name].create_indexes([index])
                 self._indexed = True

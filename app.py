@@ -6,10 +6,9 @@
 import os
 import shutil
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,19 @@ import config as settings
 from children import Children
 from config import Config
 from session_service import __version__, development, embedded
+from session_service.account_commands import account_commands
 from session_service.commands import database_commands
-from session_service.core.message_log import GRACE_MS, MessageLog
+from session_service.core.accounts import Accounts
+from session_service.core.chats import Chats
+from session_service.core.leaving import Leaving
+from session_service.core.login import Login
+from session_service.core.login_limit import LoginLimit
+from session_service.core.message_log import MessageLog
 from session_service.core.sessions import Sessions
-from session_service.dialects.authentication import LEEWAY_S, Authentication
+from session_service.core.standing import Standing
+from session_service.dialects.authentication import LEEWAY_S, Authentication, read_token
+from session_service.dialects.chats import chats_dialects
+from session_service.dialects.client_address import client_address
 from session_service.dialects.dialect import Dialect
 from session_service.dialects.errors import handle_errors
 from session_service.dialects.json import OrjsonProvider
@@ -35,19 +43,24 @@ from session_service.dialects.request_log import configure_logging, log_requests
 from session_service.dialects.service import docs_pages, service_dialect
 from session_service.dialects.sessions import sessions_dialect
 from session_service.errors import ServiceError
+from session_service.housekeeping import Housekeeping
 from session_service.leash import die_with_parent
 from session_service.metrics.measures import CONTENT_TYPE, Metrics
 from session_service.metrics.places import entered
-from session_service.models import ReplyEngine
+from session_service.models import Chat, ReplyEngine, Session
+from session_service.native import beside_the_loop
+from session_service.passwords import Argon2Passwords
 from session_service.replies import load_engine
 from session_service.replies.openai_settings import OpenAISettings
 from session_service.replies.responder import Responder
+from session_service.store.accounts import AccountStore
+from session_service.store.attempts import AttemptStore
+from session_service.store.chats import ChatStore
 from session_service.store.database import EMBEDDED_OPTIONS, Database, check_uri
 from session_service.store.exporting import patient_client
 from session_service.store.sessions import SessionStore
+from session_service.store.standing import StandingStore
 
-HOUSEKEEPING_PAUSE_S = 60.0
-RETRY_PAUSE_S = 5.0
 RELOADED = "WERKZEUG_RUN_MAIN"  # set in the development server's reloaded child
 
 
@@ -61,24 +74,31 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
 
     database = database or connect(config)
     database.tell_failures(metrics.database_failed)
-    store = SessionStore(database)
-    log = app.extensions["message_log"] = MessageLog(
-        store, clock=now_ms, stored=metrics.messages("sessions")
+    standing = Standing(StandingStore(database))
+    accounts = accounts_in(database, config, changed=standing.changed)
+    sessions, session_log = sessions_in(database, config, metrics)
+    chats, chat_log = chats_in(database, metrics)
+
+    authenticate = Authentication(standing.user)
+    apis = (
+        sessions_dialect(
+            sessions,
+            authenticate=authenticate,
+            title_chars=config.limits.title_chars,
+            message_chars=config.limits.message_chars,
+        ),
+        *chats_dialects(
+            accounts,
+            Login(accounts, LoginLimit(AttemptStore(database), clock=now_ms)),
+            chats,
+            authenticate=authenticate,
+            address=client_address(config.trusted_proxies),
+            title_chars=config.limits.title_chars,
+            message_chars=config.limits.message_chars,
+            assistant_chars=config.limits.assistant_chars,
+        ),
     )
-    responder = Responder(
-        reply_engine(config),
-        timeout_s=config.reply_timeout_s,
-        fallback=config.reply_fallback,
-        tell=metrics.replies(config.reply_engine),
-    )
-    authenticate = Authentication()
-    sessions = sessions_dialect(
-        Sessions(store, log, responder, clock=now_ms, patience_s=config.reply_timeout_s + 5),
-        authenticate=authenticate,
-        title_chars=config.limits.title_chars,
-        message_chars=config.limits.message_chars,
-    )
-    service = service_dialect(database.healthy, like=sessions)
+    service = service_dialect(database.healthy, like=apis[0])
     add_metrics_route(
         service,
         metrics.text,
@@ -86,9 +106,64 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
         token=config.metrics_token,
         authenticate=authenticate,
     )
-    add_routes(app, [sessions], service)
-    add_commands(app, config)
+    add_routes(app, apis, service)
+    app.extensions["housekeeping"] = Housekeeping(
+        (session_log, chat_log), accounts, admin_in(config)
+    )
+    for command in (
+        token_command,
+        *database_commands(lambda: opened(config), config.mongo_db),
+        *account_commands(
+            accounts,
+            delete=Leaving(accounts, sessions, chats),
+            revoke=lambda token: standing.revoke(read_token(token)),
+            at_hand=lambda: running(config),
+        ),
+    ):
+        app.cli.add_command(command)
     return app
+
+
+def accounts_in(database: Database, config: Config, changed: Callable[[], None]) -> Accounts:
+    """The accounts; who the configuration makes an admin cannot be registered."""
+    return Accounts(
+        AccountStore(database, config.account_id_start),
+        Argon2Passwords(beside_the_loop),
+        clock=now_ms,
+        changed=changed,
+        registration=config.registration_enabled,
+        reserved=[name for name in (config.admin_username, config.admin_email) if name],
+    )
+
+
+def sessions_in(
+    database: Database, config: Config, metrics: Metrics
+) -> tuple[Sessions, MessageLog[Session]]:
+    """The sessions, and the log of their chats."""
+    store = SessionStore(database)
+    log = MessageLog(store, clock=now_ms, stored=metrics.messages("sessions"))
+    responder = Responder(
+        reply_engine(config),
+        timeout_s=config.reply_timeout_s,
+        fallback=config.reply_fallback,
+        tell=metrics.replies(config.reply_engine),
+    )
+    patience_s = config.reply_timeout_s + 5
+    return Sessions(store, log, responder, clock=now_ms, patience_s=patience_s), log
+
+
+def chats_in(database: Database, metrics: Metrics) -> tuple[Chats, MessageLog[Chat]]:
+    """The chats, and the log of their messages."""
+    store = ChatStore(database)
+    log = MessageLog(store, clock=now_ms, stored=metrics.messages("chats"))
+    return Chats(store, log, clock=now_ms), log
+
+
+def admin_in(config: Config) -> tuple[str, str | None, str] | None:
+    """Name, e-mail and password of the first admin, if one is configured."""
+    if not config.admin_username:
+        return None
+    return config.admin_username, config.admin_email or None, config.admin_password
 
 
 def bare_app(config: Config) -> Flask:
@@ -116,13 +191,6 @@ def add_routes(app: Flask, apis: Sequence[Dialect], service: Dialect) -> None:
         api.register_blueprint(dialect)
     app.register_blueprint(docs_pages())
     handle_errors(app, apis, default=apis[0])
-
-
-def add_commands(app: Flask, config: Config) -> None:
-    """What `flask --app app` can do."""
-    app.cli.add_command(token_command)
-    for command in database_commands(lambda: opened(config), config.mongo_db):
-        app.cli.add_command(command)
 
 
 def configured() -> tuple[Config, Flask]:
@@ -155,10 +223,15 @@ def reply_engine(config: Config) -> ReplyEngine:
     )
 
 
+def running(config: Config) -> AbstractContextManager[object]:
+    """For command lines: the embedded database runs, if there is one, as long as it is used."""
+    return nullcontext() if config.mongo_uri else embedded.running(config.data_dir)
+
+
 @contextmanager
 def opened(config: Config) -> Iterator[Database]:
-    """For command lines: the database, the embedded one started where no server runs it."""
-    with nullcontext() if config.mongo_uri else embedded.running(config.data_dir):
+    """The database with more patience than requests have."""
+    with running(config):
         database = connect(config, connect=patient_client)
         try:
             yield database
@@ -228,7 +301,7 @@ def develop() -> None:
     listening = (config.host, config.port, config.tls_cert, config.tls_key)
     if os.environ.get(RELOADED):
         die_with_parent(os.getppid())
-        start_housekeeping(app)
+        app.extensions["housekeeping"].start()
         return development.run(app, *listening)
     children = Children(config)
     children.start_database()
@@ -237,20 +310,6 @@ def develop() -> None:
         development.run(app, *listening)
     finally:
         children.stop()
-
-
-def start_housekeeping(app: Flask) -> None:
-    """Finishes in the background what was left half done, now and from time to time."""
-    threading.Thread(target=_keep_house, args=[app], daemon=True).start()
-
-
-def _keep_house(app: Flask) -> None:
-    log: MessageLog[Any] = app.extensions["message_log"]
-    while not log.keep_house():
-        time.sleep(RETRY_PAUSE_S)
-    while True:
-        time.sleep(HOUSEKEEPING_PAUSE_S)
-        log.keep_house(GRACE_MS)
 
 
 def __getattr__(name: str) -> Any:

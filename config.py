@@ -25,6 +25,7 @@ class Limits:
     body_bytes: int = 1024 * 1024
     title_chars: int = 200
     message_chars: int = 10_000
+    assistant_chars: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,12 @@ class Config:
 
     jwt_secret_key: str = field(repr=False)
     jwt_expires_s: int = 86_400
+    registration_enabled: bool = True
+    account_id_start: int = 1
+    admin_username: str = ""
+    admin_password: str = field(default="", repr=False)
+    admin_email: str = ""
+    trusted_proxies: tuple[allowed.Network, ...] = ()
     app_env: AppEnv = "development"
     host: str = "0.0.0.0"  # noqa: S104  phones on the LAN are met directly
     port: int = 5003
@@ -80,6 +87,7 @@ def load(env_file: str | None = ".env") -> Config:
     env = Environment()
     values = _read(env)
     env.check()
+    _check_admin(values)
     _check_tls(values["tls_cert"], values["tls_key"])
     _check_openai(values)
     values["jwt_secret_key"] = _secret(values)
@@ -97,6 +105,7 @@ def load_or_exit() -> Config:
 def _read(env: Environment) -> dict[str, Any]:
     return {
         **_server(env),
+        **_accounts(env),
         **_storage(env),
         **_replies(env),
         **_language_model(env),
@@ -119,6 +128,19 @@ def _server(env: Environment) -> dict[str, Any]:
         "log_level": env.choice("LOG_LEVEL", DEFAULT.log_level, LogLevel),
         "log_format": env.choice("LOG_FORMAT", DEFAULT.log_format, LogFormat),
         "metrics_token": env.str("METRICS_TOKEN", None, validate=allowed.token),
+    }
+
+
+def _accounts(env: Environment) -> dict[str, Any]:
+    proxies: Sequence[str] = env.list("TRUSTED_PROXIES", [], validate=allowed.networks) or ()
+    first_id, highest = DEFAULT.account_id_start, 2**52
+    return {
+        "registration_enabled": env.bool("REGISTRATION_ENABLED", DEFAULT.registration_enabled),
+        "account_id_start": env.whole("ACCOUNT_ID_START", first_id, 1, highest),
+        "admin_username": env.str("ADMIN_USERNAME", "", validate=allowed.username),
+        "admin_password": env.str("ADMIN_PASSWORD", "", validate=allowed.password),
+        "admin_email": env.str("ADMIN_EMAIL", "", validate=allowed.email),
+        "trusted_proxies": tuple(map(allowed.network, proxies)),
     }
 
 
@@ -171,6 +193,7 @@ def _limits(env: Environment) -> Limits:
         body_bytes=env.whole("MAX_BODY_BYTES", limits.body_bytes, 1024, 2**30),
         title_chars=env.whole("MAX_TITLE_CHARS", limits.title_chars, 1, 10_000),
         message_chars=env.whole("MAX_MESSAGE_CHARS", limits.message_chars, 1, 1_000_000),
+        assistant_chars=env.whole("MAX_ASSISTANT_CHARS", limits.assistant_chars, 1, 1_000_000),
     )
 
 
@@ -186,6 +209,14 @@ def _check_tls(cert: Path | None, key: Path | None) -> None:
             f"TLS_CERT={str(cert)!r} and TLS_KEY={str(key)!r}: must be a certificate and its key "
             f"in PEM without a passphrase ({error})"
         ) from error
+
+
+def _check_admin(values: Mapping[str, Any]) -> None:
+    name, password = values["admin_username"], values["admin_password"]
+    if bool(name) != bool(password):
+        raise ConfigError("ADMIN_USERNAME and ADMIN_PASSWORD: set both or neither")
+    if values["admin_email"] and not name:
+        raise ConfigError("ADMIN_EMAIL: needs ADMIN_USERNAME and ADMIN_PASSWORD")
 
 
 def _check_openai(values: Mapping[str, Any]) -> None:

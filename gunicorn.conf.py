@@ -102,9 +102,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    from app import start_housekeeping  # loaded by now, and not to be before gevent has patched
-
-    start_housekeeping(worker.wsgi)
+    worker.wsgi.extensions["housekeeping"].start()
     spare_the_collector()
     if worker.age == 1:
         tell_where()

@@ -5,7 +5,7 @@ Their messages are English; a dialect in another language overrides them by key,
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, fields
@@ -34,12 +34,12 @@ class Vocabulary(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    messages: ClassVar[Mapping[str, str]] = {}
+    wording: ClassVar[Mapping[str, str]] = {}
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         for key in field_obj.error_messages:
-            if key in self.messages:
-                field_obj.error_messages[key] = self.messages[key]
+            if key in self.wording:
+                field_obj.error_messages[key] = self.wording[key]
 
 
 class Text(fields.Field[str]):
@@ -76,6 +76,30 @@ class Name(Text):
 
     def _trimmed(self, value: str) -> str:
         return value.strip()
+
+
+class OneOf(fields.Field[str]):
+    """One of a few words."""
+
+    default_error_messages: Messages = {
+        "not_text": "Must be a string.",
+        "not_one_of": "Must be one of {choices}.",
+    }
+
+    def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
+        metadata = {"type": "string", "enum": list(choices)}
+        kwargs["metadata"] = metadata | kwargs.get("metadata", {})
+        super().__init__(**kwargs)
+        self._choices = choices
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("not_text")
+        if value not in self._choices:
+            *others, last = map(repr, self._choices)
+            choices = f"{', '.join(others)} or {last}" if others else last
+            raise self.make_error("not_one_of", choices=choices)
+        return value
 
 
 class Count(fields.Field[int]):

@@ -16,7 +16,7 @@ CURSOR = {"description": "`before` for the following page, null on the last one"
 class Chinese(Vocabulary):
     """A schema that says in Chinese what it does not take."""
 
-    messages: ClassVar[Mapping[str, str]] = {
+    wording: ClassVar[Mapping[str, str]] = {
         "required": "必填",
         "null": "不能为 null",
         "not_text": "必须是字符串",

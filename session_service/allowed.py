@@ -5,11 +5,17 @@ None is a variable that is not set.
 
 import ipaddress
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from environs import ValidationError
+from marshmallow import fields
+
+from schemas.accounts import EmailAddress, Password, Username
 
 MIN_TOKEN_CHARS = 16
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def filled(value: str) -> None:
@@ -68,6 +74,36 @@ def token(value: str | None) -> None:
         raise ValidationError(
             f"Must be {MIN_TOKEN_CHARS} characters or more, ASCII without blanks."
         )
+
+
+def networks(values: list[str]) -> None:
+    for value in values:
+        try:
+            network(value)
+        except ValueError as error:
+            raise ValidationError(
+                "Must be a list of addresses or networks like 10.0.0.0/8."
+            ) from error
+
+
+def network(value: str) -> Network:
+    """An address, or a range of them."""
+    return ipaddress.ip_network(value.strip())
+
+
+def field_check(checked: fields.Field[str]) -> Callable[[str], None]:
+    """The check that the API makes of such a value; nothing at all is fine."""
+
+    def check(value: str) -> None:
+        if value:
+            checked.deserialize(value)
+
+    return check
+
+
+username = field_check(Username())
+password = field_check(Password())
+email = field_check(EmailAddress())
 
 
 def origin(value: str) -> str:

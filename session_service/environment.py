@@ -11,7 +11,7 @@ from marshmallow import validate
 
 from session_service import allowed
 
-SECRET = ("JWT_SECRET_KEY", "METRICS_TOKEN", "MONGO_URI", "OPENAI_API_KEY")
+SECRET = ("ADMIN_PASSWORD", "JWT_SECRET_KEY", "METRICS_TOKEN", "MONGO_URI", "OPENAI_API_KEY")
 
 
 FILE_READ = "SESSION_SERVICE_ENV_FILE_READ"

@@ -18,15 +18,24 @@ class ServiceError(Exception):
 
 
 class Invalid(ServiceError):
-    """The caller sent something that cannot be accepted; `errors` names the fields."""
+    """The caller sent something that cannot be accepted.
+
+    `errors` names the fields, `where` the part of the request that they stand in: `body`,
+    `query`, `path` or `header`.
+    """
 
     code = "invalid"
 
     def __init__(
-        self, message: str = "", *, errors: Mapping[str, Sequence[str]] | None = None
+        self,
+        message: str = "",
+        *,
+        errors: Mapping[str, Sequence[str]] | None = None,
+        where: str = "body",
     ) -> None:
         super().__init__(message or "invalid request")
         self.errors = dict(errors or {})
+        self.where = where
 
 
 class TooLarge(ServiceError):
@@ -63,6 +72,12 @@ class Conflict(ServiceError):
     """The request contradicts what is stored."""
 
     code = "conflict"
+
+
+class KeyReused(Conflict):
+    """An idempotency key was used for another request."""
+
+    code = "key_reused"
 
 
 class TooMany(ServiceError):

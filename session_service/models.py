@@ -52,13 +52,66 @@ Role = Literal["user", "admin"]
 ADMIN: Role = "admin"
 
 
+AccountStatus = Literal["active", "disabled", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who can log in; of a deleted one nothing is left but its id.
+
+    Times are in ms. `password_version` moves on with every change of the password; tokens of
+    another version are void.
+    """
+
+    id: int
+    username: str = ""
+    email: str | None = None
+    password_hash: str = field(default="", repr=False)
+    role: Role = "user"
+    status: AccountStatus = "active"
+    created_at: int = 0
+    password_version: int = 0
+    password_changed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says: of whom (`subject`), until when and since when (seconds since 1970).
+
+    `token_id` tells it from all other tokens. `password_version` is there in our own tokens
+    only; `name` and `role` count for subjects without an account.
+    """
+
+    subject: str
+    name: str
+    role: Role
+    token_id: str
+    expires_at: float
+    issued_at: float | None
+    password_version: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who calls: `id` is the token's subject, `name` what to call them."""
+    """Who calls: `id` is the token's subject, `name` what to call them.
+
+    `account` is missing where a peer on the LAN speaks for somebody we do not know.
+    """
 
     id: str
     name: str
     role: Role = "user"
+    account: Account | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A login that failed or is under way since `at` (ms), at its place among ten."""
+
+    place: str
+    id: str
+    at: int
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +190,18 @@ class Changes:
     joined: Mapping[str, tuple[int, int]]
     left: frozenset[str]
     members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat of the `/v1` dialect and the head of its log of messages; times in ms."""
+
+    id: int
+    user_id: int
+    title: str
+    created_at: int
+    updated_at: int
+    log: LogState
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,12 +82,18 @@ class MessageLog(Generic[H]):
         end = self._last_before(state, at)
         return self._store.between(state.id, end - limit, end + 1)
 
-    def everything(self, state: LogState, chunk: int = SHORT) -> list[Entry]:
-        """All committed entries, oldest first; a long log is read in several bounded reads."""
+    def everything(
+        self, state: LogState, *, after: int = 0, limit: int | None = None, chunk: int = SHORT
+    ) -> list[Entry]:
+        """All committed entries, oldest first, or `limit` of those that follow on `after`.
+
+        What is long is read in several bounded reads.
+        """
         entries: list[Entry] = []
-        for after in range(0, state.seq, chunk):
+        end = state.seq if limit is None else min(after + limit, state.seq)
+        for start in range(after, end, chunk):
             with self._store.deadline():
-                entries += self._store.between(state.id, after, min(after + chunk, state.seq) + 1)
+                entries += self._store.between(state.id, start, min(start + chunk, end) + 1)
         return entries
 
     def mark_read(self, log_id: str, member: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 from session_service.core.fold import advance, fold
 from session_service.core.log_store import Head, LogStore
 from session_service.core.turns import Turns
-from session_service.errors import Conflict, NotFound, ServiceError, Unavailable
+from session_service.errors import KeyReused, NotFound, ServiceError, Unavailable
 from session_service.models import Draft, Entry, LogState
 
 H = TypeVar("H", bound=Head)
@@ -142,7 +142,7 @@ class Send(Generic[H]):
     def _repeat(self, entry: Entry) -> Posted:
         """Finishes what an earlier attempt, or somebody with the same key, has begun."""
         if (entry.content, entry.to) != (self._draft.content, self._draft.to):
-            raise Conflict("this key was used for another message", code="key_reused")
+            raise KeyReused("this key was used for another message")
         reply = self._stored_reply()
         if reply is None and self._reply is not None:
             reply = self._send_reply()

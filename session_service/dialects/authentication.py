@@ -4,50 +4,62 @@ See contracts: HS256 by the shared secret, `exp` without leeway, `iat` and `nbf`
 minute ahead, `sub` the user's id as a string.
 """
 
+import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from flask import g, request
-from flask_jwt_extended import decode_token
+from flask import current_app, g, request
+from flask_jwt_extended import create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt.exceptions import PyJWTError
 
 from session_service.errors import Unauthorized
-from session_service.models import ADMIN, Role, User
+from session_service.models import ADMIN, Account, Claims, User
 
 REMEMBERED = 10_000
 MAX_ID_CHARS = 200
 MAX_NAME_CHARS = 100
+PASSWORD_VERSION = "password_version"  # noqa: S105  a claim of our own tokens
 LEEWAY_S = 60  # for `iat` and `nbf`: peers' clocks
 
 
 class Authentication:
-    """Sets `g.user` from the request's token, or raises Unauthorized.
+    """Sets `g.user` from the request's token, and `g.claims`; or raises Unauthorized.
 
     Verifying a signature costs more than the rest of a small request, so what a token said is
-    remembered by its text; its expiry is looked at each time.
+    remembered by its text; whether it still holds is looked at each time.
     """
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, judge: Callable[[Claims], User], now: Callable[[], float] = time.time
+    ) -> None:
+        self._judge = judge
         self._now = now
-        self._known: OrderedDict[str, tuple[User, float]] = OrderedDict()
+        self._known: OrderedDict[str, Claims] = OrderedDict()
 
     def __call__(self) -> None:
         if request.method == "OPTIONS":
             return  # what browsers ask before they may send a token
         token = _bearer(request.headers.get("Authorization", ""))
-        user, expires_at = self._known.get(token) or self._remember(token)
-        if expires_at <= self._now():
+        claims = self._known.get(token) or self._remember(token)
+        if claims.expires_at <= self._now():
             raise Unauthorized("the token has expired", code="bad_token")
-        g.user = user
+        g.user, g.claims = self._judge(claims), claims
 
-    def _remember(self, token: str) -> tuple[User, float]:
-        self._known[token] = known = _read(token)
+    def _remember(self, token: str) -> Claims:
+        self._known[token] = claims = read_token(token)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        return known
+        return claims
+
+
+def issue_token(account: Account) -> tuple[str, int]:
+    """A token for an account, and how many seconds it holds."""
+    expires = current_app.config["JWT_ACCESS_TOKEN_EXPIRES"]
+    claims = {"username": account.username, PASSWORD_VERSION: account.password_version}
+    return create_access_token(str(account.id), additional_claims=claims), expires
 
 
 def _bearer(header: str) -> str:
@@ -57,15 +69,15 @@ def _bearer(header: str) -> str:
     return token.strip()
 
 
-def _read(token: str) -> tuple[User, float]:
-    """The user a token speaks for, and until when (seconds since 1970)."""
+def read_token(token: str) -> Claims:
+    """What a token says, if it holds by itself; else Unauthorized."""
     try:
         claims = decode_token(token)
-        user_id, expires_at = claims["sub"], float(claims["exp"])
+        subject, expires_at = claims["sub"], float(claims["exp"])
         sound = (
-            isinstance(user_id, str)
-            and 0 < len(user_id) <= MAX_ID_CHARS
-            and user_id.isprintable()
+            isinstance(subject, str)
+            and 0 < len(subject) <= MAX_ID_CHARS
+            and subject.isprintable()
             and type(claims["exp"]) in (int, float)
             and claims["type"] == "access"
         )
@@ -81,8 +93,22 @@ def _read(token: str) -> tuple[User, float]:
         raise Unauthorized("the token does not hold", code="bad_token") from error
     if not sound:
         raise Unauthorized("the token does not hold", code="bad_token")
-    role: Role = ADMIN if claims.get("role") == ADMIN else "user"
-    return User(user_id, _name(claims) or user_id, role), expires_at
+    version = claims.get(PASSWORD_VERSION)
+    return Claims(
+        subject=subject,
+        name=_name(claims) or subject,
+        role=ADMIN if claims.get("role") == ADMIN else "user",
+        token_id=_token_id(token, subject, claims.get("jti")),
+        expires_at=expires_at,
+        issued_at=float(claims["iat"]) if "iat" in claims else None,
+        password_version=version if type(version) is int else None,
+    )
+
+
+def _token_id(token: str, subject: str, jti: object) -> str:
+    """What tells a token from all others: never its text, whose end can be written in two ways."""
+    own = f"jti {jti}" if isinstance(jti, str) else f"text {token.rpartition('.')[0]}"
+    return hashlib.sha256(f"{subject}\0{own}".encode()).hexdigest()
 
 
 def _name(claims: dict[str, Any]) -> str:

@@ -4,15 +4,20 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any, NoReturn
 
 import orjson
 from flask import Request, current_app, request
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
 from werkzeug.wsgi import get_input_stream
 
 from session_service.errors import Invalid, TooLarge, UnsupportedType
 
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+MOST_PARTS = 100
 SILENCE_S = 20.0  # between two pieces of a body
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
@@ -34,10 +39,15 @@ class BodyParser(FlaskParser):
             raise Invalid(errors={"body": ["missing"]})
         return body
 
+    def load_form(self, req: Request, schema: Any) -> Any:
+        return read_form()
+
     def handle_error(
         self, error: Any, req: Any, schema: Any, *, error_status_code: Any, error_headers: Any
     ) -> NoReturn:
-        raise Invalid(errors=dict(_flat(next(iter(error.messages.values()))))) from error
+        ((location, messages),) = error.messages.items()
+        where = "query" if location == "query" else "body"
+        raise Invalid(errors=dict(_flat(messages)), where=where) from error
 
 
 def read_object() -> dict[str, Any] | None:
@@ -54,6 +64,28 @@ def read_object() -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise Invalid(errors={"body": ["not_object"]})
     return value
+
+
+def read_form() -> dict[str, str]:
+    """The request's form, URL-encoded or multipart; of what is sent twice the last.
+
+    Raises TooLarge, UnsupportedType or Invalid.
+    """
+    raw = read_body(current_app.config["MAX_CONTENT_LENGTH"])
+    if raw and request.mimetype not in FORMS:
+        raise UnsupportedType("the body must be a form")
+    try:
+        _, values, _ = FormDataParser(max_form_parts=MOST_PARTS, silent=False).parse(
+            BytesIO(raw), request.mimetype, len(raw), request.mimetype_params
+        )
+        form = {name: values.getlist(name)[-1] for name in values}
+        "".join([*form, *form.values()]).encode()
+    except (ValueError, RequestEntityTooLarge) as error:
+        raise Invalid(errors={"body": ["not_form"]}) from error
+    for name, value in form.items():
+        if reason := _unfit_text(name + value):
+            raise Invalid(errors={name if name.isprintable() else ascii(name): [reason]})
+    return form
 
 
 def has_body() -> bool:

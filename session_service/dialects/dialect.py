@@ -1,6 +1,6 @@
 """What an HTTP API is made of: an envelope for failures, an authentication, documented routes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -24,6 +24,8 @@ from session_service.errors import (
     UnsupportedType,
 )
 
+DEFAULT_INVALID = str(BodyParser.DEFAULT_VALIDATION_STATUS)
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 STATUSES: Mapping[type[ServiceError], int] = {
@@ -39,18 +41,19 @@ STATUSES: Mapping[type[ServiceError], int] = {
     Unavailable: 503,
     StorageFull: 507,
 }
-ALWAYS = (400, 401, 413, 415, 503)  # what any call that is not public may answer
-EXAMPLES: Mapping[int, ServiceError] = {
-    400: Invalid(errors={"body": ["not_object"]}),
-    401: Unauthorized(code="no_token"),
-    403: Forbidden(),
-    404: NotFound(),
-    413: TooLarge(),
-    415: UnsupportedType(),
-    429: TooMany(),
-    503: Unavailable(),
-    507: StorageFull(),
-}
+ALWAYS = {401, 413, 415, 503}  # what any call that is not public may answer
+EXAMPLES: Sequence[ServiceError] = (
+    Invalid(errors={"body": ["not_object"]}),
+    Unauthorized(code="no_token"),
+    Forbidden(),
+    NotFound(),
+    Conflict(),
+    TooLarge(),
+    UnsupportedType(),
+    TooMany(),
+    Unavailable(),
+    StorageFull(),
+)
 
 
 class Dialect(Blueprint):  # type: ignore[misc]
@@ -58,7 +61,8 @@ class Dialect(Blueprint):  # type: ignore[misc]
 
     `prefixes` are the paths below which failures have this dialect's shape: `failure` makes
     their bodies from an error, its HTTP status and its reasons by field. `authenticate` runs
-    before every view; a dialect made without one is public.
+    before every view; a dialect made without one is public. `invalid_schema` documents the
+    refusal of bad input where that looks different from other failures.
     """
 
     ARGUMENTS_PARSER = BodyParser()
@@ -71,6 +75,7 @@ class Dialect(Blueprint):  # type: ignore[misc]
         description: str,
         failure: Callable[[ServiceError, int, Mapping[str, list[str]]], Mapping[str, Any]],
         failure_schema: type[Schema],
+        invalid_schema: type[Schema] | None = None,
         authenticate: Callable[[], None] | None = None,
         statuses: Mapping[type[ServiceError], int] | None = None,
         messages: Mapping[str, str] = BODY_MESSAGES,
@@ -79,7 +84,8 @@ class Dialect(Blueprint):  # type: ignore[misc]
         self.prefixes = prefixes
         self.failure = failure
         self.failure_schema = failure_schema
-        self._public = authenticate is None
+        self.invalid_schema = invalid_schema or failure_schema
+        self.public = authenticate is None
         self._statuses = {**STATUSES, **(statuses or {})}
         self.messages = messages
         self._bodyless: set[str] = set()
@@ -109,7 +115,8 @@ class Dialect(Blueprint):  # type: ignore[misc]
         def decorate(view: View) -> View:
             documented = self.alt_response(status, schema=schema, example=example, success=True)
             documentation = documented(view)._apidoc  # its wrapper does nothing else
-            view._apidoc = documentation | {"failures": failures}  # type: ignore[attr-defined]
+            more = {"failures": failures, "operation": f"{self.name}_{view.__name__}"}
+            view._apidoc = documentation | more  # type: ignore[attr-defined]
             return view
 
         return decorate
@@ -119,7 +126,7 @@ class Dialect(Blueprint):  # type: ignore[misc]
     ) -> None:
         super().add_url_rule(rule, endpoint, view_func, **options)
         taken = getattr(view_func, "_apidoc", {}).get("arguments", {}).get("parameters", ())
-        if not any(each["in"] == "json" for each in taken):
+        if not any(each["in"] in ("json", "form") for each in taken):
             self._bodyless.add(f"{self.name}.{self._endpoints[-1]}")
 
     def _refuse_surprising_body(self) -> None:
@@ -130,19 +137,23 @@ class Dialect(Blueprint):  # type: ignore[misc]
     def _document_failures(
         self, doc: dict[str, Any], doc_info: dict[str, Any], *, method: str, **_: Any
     ) -> dict[str, Any]:
-        """Every failure that a call may answer, unless it is public, and the token it needs."""
-        if self._public:
-            return doc
-        statuses = {*ALWAYS, *doc_info.get("failures", ())}
-        if method != "get":
-            statuses.add(507)
-        doc["security"] = [{"bearer": []}]
+        """A name for the call, the failures that it may answer, and the token it needs."""
+        if "operation" in doc_info:
+            doc["operationId"] = doc_info["operation"]
+        statuses = set(doc_info.get("failures", ()))
+        if not self.public:
+            statuses |= ALWAYS | {self._statuses[Invalid]}
+            doc["security"] = [{"bearer": []}, {"password": []}]
+            if method != "get":
+                statuses.add(507)
+        responses = doc.setdefault("responses", {})
+        responses.pop(DEFAULT_INVALID, None)  # flask-smorest's own word on calls with arguments
         for status in sorted(statuses):
-            error = EXAMPLES[status]
+            error = next((e for e in EXAMPLES if self.status_of(e) == status), ServiceError())
+            schema = self.invalid_schema if isinstance(error, Invalid) else self.failure_schema
             example = self.failure(error, status, self.reasons(error))
-            content = {"schema": self.failure_schema, "example": example}
-            doc.setdefault("responses", {})[status] = {
+            responses[status] = {
                 "description": HTTPStatus(status).phrase,
-                "content": {"application/json": content},
+                "content": {"application/json": {"schema": schema, "example": example}},
             }
         return doc

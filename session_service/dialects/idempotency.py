@@ -23,7 +23,7 @@ def idempotency_key() -> str:
     if not given:
         return f"auto:{secrets.token_hex(12)}"
     if len(given) > MAX_CHARS:
-        raise Invalid(errors={HEADER: ["key_too_long"]})
+        raise Invalid(errors={HEADER: ["key_too_long"]}, where="header")
     return f"key:{given}"
 
 

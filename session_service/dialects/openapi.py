@@ -23,7 +23,12 @@ OPENAPI_SETTINGS: dict[str, Any] = {
         "info": {"description": ABOUT, "license": {"name": "MIT", "identifier": "MIT"}},
         "components": {
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "password": {
+                    "type": "oauth2",
+                    "description": "with the name and password of an account",
+                    "flows": {"password": {"tokenUrl": "/v1/auth/token", "scopes": {}}},
+                },
             }
         },
     },

@@ -1,7 +1,6 @@
 """The sessions API, the service's main job. Source: 会话服务 (Session Service)."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 from flask import g
@@ -12,6 +11,7 @@ from schemas.fields import is_hex_id
 from session_service.core.sessions import Sessions
 from session_service.dialects.dialect import Dialect
 from session_service.dialects.idempotency import IDEMPOTENCY_KEY, idempotency_key
+from session_service.dialects.times import iso_time
 from session_service.errors import Invalid, NotFound, ServiceError
 from session_service.models import Entry, Session
 
@@ -32,9 +32,6 @@ MESSAGES: Mapping[str, str] = {
     "storage_full": "存储空间不足，暂时无法写入",
     "internal": "服务器内部错误",
 }
-
-EPOCH = datetime(1970, 1, 1)  # in UTC
-MILLISECOND = timedelta(milliseconds=1)
 
 CHAT = {
     "chat_id": "691eb5a4007b5f0c9a3be81d",
@@ -82,7 +79,7 @@ def sessions_dialect(
         failure=failure,
         failure_schema=words.SessionsFailure,
         authenticate=authenticate,
-        messages=words.Chinese.messages,
+        messages=words.Chinese.wording,
     )
     name_body = words.session_name(title_chars)
     add_collection_routes(dialect, sessions, name_body)
@@ -214,8 +211,3 @@ def show_chat(chat: Entry) -> dict[str, str]:
         "create_at": iso_time(chat.created_at),
         "from": chat.sender,
     }
-
-
-def iso_time(at: int) -> str:
-    """A time in ms as ISO 8601 in UTC with milliseconds."""
-    return f"{(EPOCH + at * MILLISECOND).isoformat(timespec='milliseconds')}Z"

@@ -4,12 +4,22 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pymongo import IndexModel
 
+from session_service.store.accounts import AccountStore
+from session_service.store.attempts import AttemptStore
+from session_service.store.chats import MESSAGES, ChatStore
 from session_service.store.database import Database
 from session_service.store.documents import Layout
 from session_service.store.sessions import CHATS, SessionStore
+from session_service.store.standing import StandingStore
 
-LAYOUTS: tuple[Layout, ...] = (CHATS,)
-STORES: tuple[Callable[[Database], object], ...] = (SessionStore,)
+LAYOUTS: tuple[Layout, ...] = (CHATS, MESSAGES)
+STORES: tuple[Callable[[Database], object], ...] = (
+    SessionStore,
+    ChatStore,
+    AccountStore,
+    StandingStore,
+    AttemptStore,
+)
 
 
 def required_indexes() -> Mapping[str, Sequence[IndexModel]]:

@@ -68,6 +68,22 @@ class Collection:
         reply = self._write({"update": self._name, "updates": [{"q": where, "u": change}]})
         return "writeErrors" not in reply and reply["n"] > 0
 
+    def count_up(self, counter: str, first: int = 1) -> int:
+        """The next number of the counter of that id, from `first` on; some may be left out.
+
+        For collections that hold a few documents: the embedded database reads all of them.
+        """
+        count = {"findAndModify": self._name, "query": {"_id": counter}, "new": True}
+        while True:
+            found = self._write({**count, "update": {"$inc": {"n": 1}}})["value"]
+            if found and found["n"] >= first:
+                number: int = found["n"]
+                return number
+            if found:
+                self.update({"_id": counter}, {"$max": {"n": first - 1}})
+            else:
+                self.insert([{"_id": counter, "n": first - 1}])  # false: somebody was quicker
+
     def delete(self, where: Document) -> int:
         """Deletes all that match and says how many."""
         with self._database.writing() as database:

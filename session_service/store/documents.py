@@ -19,8 +19,8 @@ MILLISECOND = timedelta(milliseconds=1)
 class Layout:
     """Where a kind of log is kept and what its fields are called there.
 
-    `content` names the dialect's own fields of an entry; `touched` is a date of the head that
-    every commit moves on; with `dates` the time of an entry is a BSON date, else an int of ms.
+    `content` names the dialect's own fields of an entry; `touched` is a time of the head that
+    every commit moves on; with `dates` times are BSON dates, else integers of ms.
     """
 
     heads: str
@@ -48,7 +48,7 @@ class Layout:
         counts = {f"seen.{field_of(member)}": n for member, n in changes.seen.items()}
         update: Document = {"$set": sets, "$inc": {"total": changes.total, **counts}}
         if self.touched:
-            update["$max"] = {self.touched: to_date(last.created_at)}
+            update["$max"] = {self.touched: self.to_time(last.created_at)}
         if changes.left:
             kept = ("seen", "read", "read_at")
             update["$unset"] = {f"{k}.{field_of(m)}": "" for m in changes.left for k in kept}

@@ -11,6 +11,7 @@ from session_service.store.collection import Collection
 from session_service.store.database import Database
 from session_service.store.documents import Document, Layout, from_date, to_date, to_state
 from session_service.store.logs import LogStore
+from session_service.store.looking_back import looking_back
 
 CHATS = Layout(
     heads="sessions",
@@ -22,8 +23,6 @@ CHATS = Layout(
     touched="update_at",
     dates=True,
 )
-HOUR_MS = 3_600_000
-LOOKS_BACK_MS = (HOUR_MS, 24 * HOUR_MS, 30 * 24 * HOUR_MS)
 
 
 class SessionStore(LogStore[Session]):
@@ -47,18 +46,9 @@ class SessionStore(LogStore[Session]):
     def page(
         self, user_id: str, *, now: int, before: tuple[int, str] | None = None, limit: int = 0
     ) -> list[Session]:
-        """A user's sessions, newest first: at most `limit` (0: all) before (created_at, id).
-
-        Looks back further and further, so that a page costs little to one who has thousands,
-        also where the planner cannot sort by an index.
-        """
+        """A user's sessions, newest first: at most `limit` (0: all) before (created_at, id)."""
         end = before[0] if before else now
-        for span in LOOKS_BACK_MS if limit else ():
-            found = self._since(end - span, user_id, before)
-            if len(found) >= limit:
-                return found[:limit]
-        found = self._since(None, user_id, before)
-        return found[:limit] if limit else found
+        return looking_back(lambda start: self._since(start, user_id, before), end, limit)
 
     def _since(
         self, start: int | None, user_id: str, before: tuple[int, str] | None

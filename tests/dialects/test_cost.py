@@ -10,18 +10,29 @@ from pymongo.monitoring import CommandListener
 from session_service.store.database import Database
 
 
+STANDING = {"accounts", "counters", "revoked_tokens"}  # does the token still hold?
+
+
 class Counter(CommandListener):
-    """Notes the commands that go to the database."""
+    """Notes the commands that go to the database; apart from others what asks about tokens."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.filters: list[dict[str, Any]] = []
+        self.standing: list[str] = []
 
     def started(self, event: Any) -> None:
-        if event.command_name not in ("hello", "ping", "endSessions", "saslStart", "saslContinue"):
+        if event.command.get("find") in STANDING:
+            self.standing.append(event.command["find"])
+        elif event.command_name not in (
+            "hello",
+            "ping",
+            "endSessions",
+            "saslStart",
+            "saslContinue",
+        ):
             self.names.append(event.command_name)
-        if event.command_name == "find":
-            self.filters.append(event.command["filter"])
+            self.filters += [event.command["filter"]] if "filter" in event.command else []
 
     def succeeded(self, event: Any) -> None:
         pass
@@ -85,3 +96,12 @@ def test_a_page_asks_for_no_more_than_itself(alice, session_id, counter, path):
     assert all(each.keys() == {"sess_id", "create_at"} for each in exact)
     assert entries["sess_id"] == ObjectId(session_id)
     assert entries["seq"]["$lt"] - entries["seq"]["$gt"] - 1 == 5
+
+
+def test_a_token_costs_a_look_a_second(alice, app, counter):
+    """One at the first use of a token, whatever it opens; then the counter of changes alone."""
+    alice("GET", "/sessions")
+    assert counter.standing == ["counters", "revoked_tokens"]
+    for _ in range(5):
+        alice("GET", "/sessions")
+    assert set(counter.standing[2:]) <= {"counters"}

@@ -35,8 +35,16 @@ def sessions_shape(body: dict[str, Any], status: int) -> bool:
     return body.keys() == expected and body["status"] == "error" and bool(body["message"])
 
 
+def fastapi_shape(body: dict[str, Any], status: int) -> bool:
+    if status != 422:
+        return body.keys() == {"detail"} and isinstance(body["detail"], str)
+    reasons = body["detail"]
+    return bool(reasons) and all(each.keys() == {"loc", "msg", "type"} for each in reasons)
+
+
 SAMPLES = {
     "sessions": Sample("POST", "/sess", {"sess_name": "x"}, "sess_name", 200, sessions_shape),
+    "chats": Sample("POST", "/v1/chats/", {"title": "x"}, "title", 200, fastapi_shape, 422),
 }
 every_dialect = pytest.mark.parametrize("name", SAMPLES)
 
@@ -107,8 +115,8 @@ def refused(answer: Any, sample: Sample, status: int) -> dict[str, Any]:
 
 
 def test_every_dialect_has_a_row(app):
-    speaking = {each.name for each in app.blueprints.values() if isinstance(each, Dialect)}
-    assert speaking - {"service"} == set(SAMPLES)
+    speaking = {d.name for d in app.blueprints.values() if isinstance(d, Dialect) and not d.public}
+    assert speaking == set(SAMPLES)
 
 
 @every_dialect
@@ -131,7 +139,8 @@ def test_a_bad_body_is_refused_by_name(app, call_as, stored, name, body):
     )
     refusal = refused(answer, sample, sample.invalid)
     if sample.text.encode() in raw:
-        assert NAMED.get(body, sample.text) in json.dumps(refusal)
+        text = json.dumps(refusal)
+        assert all(part in text for part in NAMED.get(body, sample.text).split("."))
     assert stored() == 0
 
 

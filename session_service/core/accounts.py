@@ -1,0 +1,225 @@
+"""Accounts: one store of people for all dialects.
+
+See contracts: identity; source: 会话 API, `auth.py` - 用户认证.
+"""
+
+import unicodedata
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from session_service.core.log_store import Deadline
+from session_service.core.user_ids import as_integer
+from session_service.errors import Conflict, Forbidden, NotFound
+from session_service.models import ADMIN, Account, Role
+
+
+class AccountStore(Protocol):
+    """Where accounts are kept, under the keys by which they are unique."""
+
+    def deadline(self) -> AbstractContextManager[Deadline]: ...
+
+    def next_id(self) -> int:
+        """An id that nobody has had before."""
+
+    def insert(self, account: Account, username_key: str, email_key: str | None) -> bool:
+        """Stores a new account; false when its name or e-mail is taken."""
+
+    def find(self, account_id: int) -> Account | None: ...
+
+    def find_by_username(self, username_key: str) -> Account | None: ...
+
+    def find_by_email(self, email_key: str) -> Account | None: ...
+
+    def all(self) -> list[Account]: ...
+
+    def set_password(self, account: Account, password_hash: str, now: int) -> bool:
+        """Changes the password and moves its version on; false when another did before."""
+
+    def set_disabled(self, account_id: int, disabled: bool) -> bool: ...
+
+    def bury(self, account_id: int) -> bool:
+        """Deletes an account, but for its id."""
+
+    def list_admin(self, account_id: int) -> None:
+        """Adds an account to the list of admins that are active."""
+
+    def unlist_admin(self, account_id: int) -> bool:
+        """Takes an admin off the list; false when no other would be left on it."""
+
+
+class Passwords(Protocol):
+    """How passwords are kept: as hashes that are slow to try."""
+
+    def hash(self, password: str) -> str: ...
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether it is that password; without a hash False, after the same time."""
+
+
+class Accounts:
+    """Who can log in. `changed` is told after anything that may void a token.
+
+    `reserved` are names and e-mails that cannot be registered. Everything may raise Unavailable.
+    """
+
+    def __init__(
+        self,
+        store: AccountStore,
+        passwords: Passwords,
+        *,
+        clock: Callable[[], int],
+        changed: Callable[[], None],
+        registration: bool = True,
+        reserved: Collection[str] = (),
+    ) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._clock = clock
+        self._changed = changed
+        self._registration = registration
+        self._reserved = {key_of(name) for name in reserved}
+
+    def register(self, username: str, email: str, password: str) -> Account:
+        """A new ordinary account.
+
+        Raises Forbidden where registration is switched off, and Conflict with the code
+        `email_taken` or `username_taken`.
+        """
+        if not self._registration:
+            raise Forbidden("registration is switched off", code="no_registration")
+        for given, code in ((email, "email_taken"), (username, "username_taken")):
+            if key_of(given) in self._reserved:
+                raise Conflict("reserved", code=code)
+        return self._create(username, email, password, "user")
+
+    def create_admin(self, username: str, email: str | None, password: str) -> Account:
+        """A new admin; Conflict as `register`. An existing account is never changed."""
+        account = self._create(username, email, password, ADMIN)
+        with self._store.deadline():
+            self._store.list_admin(account.id)
+        return account
+
+    def find(self, name: str) -> Account | None:
+        """The account of that username, or e-mail."""
+        key = key_of(name)
+        with self._store.deadline():
+            if "@" in key:
+                return self._store.find_by_email(key)
+            return self._store.find_by_username(key)
+
+    def get(self, name: str) -> Account:
+        """The same by username, e-mail or id, by id also a deleted one; or NotFound."""
+        account = self.find(name)
+        if account is None and (account_id := as_integer(name)) is not None:
+            with self._store.deadline():
+                account = self._store.find(account_id)
+        if account is None:
+            raise NotFound("no such account", code="no_such_account")
+        return account
+
+    def all(self) -> Sequence[Account]:
+        """All accounts that are not deleted, by id."""
+        return sorted(self._store.all(), key=lambda account: account.id)
+
+    def verified(self, account: Account | None, password: str) -> bool:
+        """Whether that is the password; takes as long where there is no account."""
+        return self._passwords.verify(account.password_hash if account else None, password)
+
+    def change_password(self, account_id: int, password: str) -> None:
+        """Voids all tokens of before; the password that it is already is no change.
+
+        Conflict when somebody else changes it at the same time.
+        """
+        account = self._present(account_id)
+        if self.verified(account, password):
+            return
+        hashed = self._passwords.hash(password)
+        with self._store.deadline():
+            if not self._store.set_password(account, hashed, self._clock()):
+                raise Conflict("changed by somebody else meanwhile", code="changed_meanwhile")
+            self._changed()
+
+    def disable(self, account_id: int) -> None:
+        """Refuses the account's logins and tokens; Conflict for the last active admin."""
+        with self._store.deadline():
+            self._leave_office(self._present(account_id))
+            self._store.set_disabled(account_id, True)
+            self._changed()
+
+    def enable(self, account_id: int) -> None:
+        """Takes `disable` back; tokens of before hold again."""
+        with self._store.deadline():
+            account = self._present(account_id)
+            self._store.set_disabled(account_id, False)
+            if account.role == ADMIN:
+                self._store.list_admin(account_id)
+            self._changed()
+
+    def delete(self, account_id: int) -> None:
+        """Deletes an account for good, its tokens with it; may be repeated.
+
+        NotFound where there never was one, Conflict for the last active admin.
+        """
+        with self._store.deadline():
+            account = self._store.find(account_id)
+            if account is None:
+                raise NotFound("no such account", code="no_such_account")
+            self._leave_office(account)
+            self._store.bury(account_id)
+            self._changed()
+
+    def ensure_admin(self, username: str, email: str | None, password: str) -> Role:
+        """Has an admin of that name made where nobody has it; gives the role of who has it."""
+        found = self.find(username)
+        if found is None:
+            try:
+                return self.create_admin(username, email, password).role
+            except Conflict:  # by another worker, or the e-mail is taken
+                found = self.find(username)
+                if found is None:
+                    raise
+        if found.role == ADMIN and found.status == "active":
+            with self._store.deadline():
+                self._store.list_admin(found.id)  # its maker may have died before
+        return found.role
+
+    def _present(self, account_id: int) -> Account:
+        with self._store.deadline():
+            account = self._store.find(account_id)
+        if account is None or account.status == "deleted":
+            raise NotFound("no such account", code="no_such_account")
+        return account
+
+    def _create(self, username: str, email: str | None, password: str, role: Role) -> Account:
+        self._refuse_taken(username, email)
+        hashed = self._passwords.hash(password)
+        with self._store.deadline():
+            account = Account(
+                id=self._store.next_id(),
+                username=username,
+                email=email,
+                password_hash=hashed,
+                role=role,
+                created_at=self._clock(),
+            )
+            if not self._store.insert(account, key_of(username), key_of(email) if email else None):
+                self._refuse_taken(username, email, but=account)
+        return account
+
+    def _refuse_taken(self, username: str, email: str | None, but: Account | None = None) -> None:
+        for name, code in ((email, "email_taken"), (username, "username_taken")):
+            if name and (found := self.find(name)) and found != but:
+                raise Conflict("that account exists", code=code)
+
+    def _leave_office(self, account: Account) -> None:
+        if account.role != ADMIN or account.status != "active":
+            return
+        if not self._store.unlist_admin(account.id):
+            raise Conflict("this is the last active admin", code="last_admin")
+
+
+def key_of(name: str) -> str:
+    """What makes a username or an e-mail unique: NFKC and case folding."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return unicodedata.normalize("NFKC", folded).strip()

@@ -1,0 +1,29 @@
+"""What goes with a user who is deleted. See contracts: phoebe, users."""
+
+from session_service.core.accounts import Accounts
+from session_service.core.chats import Chats
+from session_service.core.sessions import Sessions
+from session_service.models import User
+
+EVERYTHING = 2**53
+
+
+class Leaving:
+    """Deletes a user and all that is the user's alone."""
+
+    def __init__(self, accounts: Accounts, sessions: Sessions, chats: Chats) -> None:
+        self._accounts = accounts
+        self._sessions = sessions
+        self._chats = chats
+
+    def __call__(self, account_id: int) -> None:
+        """The account goes first, and its tokens with it; may be repeated after a failure.
+
+        Raises NotFound where there never was such an account, Conflict for the last active admin.
+        """
+        self._accounts.delete(account_id)
+        user = User(str(account_id), "")
+        for session in self._sessions.list(user)[0]:
+            self._sessions.delete(user, session.id)
+        for chat in self._chats.list(user, skip=0, limit=EVERYTHING):
+            self._chats.delete(user, chat.id)

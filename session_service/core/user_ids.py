@@ -1,0 +1,21 @@
+"""User ids where an API has them as integers; tokens carry them as text."""
+
+from session_service.errors import Forbidden
+from session_service.models import User
+
+LARGEST = 2**53 - 1  # what any JSON client can hold
+
+
+def as_integer(subject: str) -> int | None:
+    """The id that a token's subject stands for; None where it is no integer written plainly."""
+    if not (subject.isascii() and subject.isdigit()) or subject.startswith("0"):
+        return None
+    return int(subject) if len(subject) <= len(str(LARGEST)) and int(subject) <= LARGEST else None
+
+
+def integer_id(user: User) -> int:
+    """The user's id; Forbidden where it is no integer."""
+    number = as_integer(user.id)
+    if number is None:
+        raise Forbidden("user ids are integers here", code="no_integer_id")
+    return number

@@ -1,0 +1,11 @@
+"""Times as the APIs show them."""
+
+from datetime import datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1)  # in UTC
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def iso_time(at: int) -> str:
+    """A time in ms as ISO 8601 in UTC with milliseconds."""
+    return f"{(EPOCH + at * MILLISECOND).isoformat(timespec='milliseconds')}Z"

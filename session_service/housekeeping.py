@@ -1,0 +1,61 @@
+"""What a worker does beside its requests: finishes what was left half done."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from session_service.core.accounts import Accounts
+from session_service.core.message_log import GRACE_MS, MessageLog
+from session_service.errors import Conflict, ServiceError
+from session_service.models import ADMIN
+
+PAUSE_S = 60.0
+RETRY_PAUSE_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Housekeeping:
+    """The deletions of some logs, and the admin whom the configuration names, if any."""
+
+    def __init__(
+        self,
+        logs: Sequence[MessageLog[Any]],
+        accounts: Accounts,
+        admin: tuple[str, str | None, str] | None,
+    ) -> None:
+        self._logs = logs
+        self._accounts = accounts
+        self._admin = admin
+
+    def start(self) -> None:
+        """Begins in the background, and goes on for as long as the process lives."""
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def ensure_admin(self) -> bool:
+        """Has the first admin made; false when the database could not be reached."""
+        if self._admin is None:
+            return True
+        username, email, password = self._admin
+        try:
+            role = self._accounts.ensure_admin(username, email, password)
+        except Conflict:
+            log.warning("ADMIN_EMAIL belongs to another account: there is no admin", email=email)
+        except ServiceError as error:
+            log.warning("the admin could not be made yet", error=type(error).__name__)
+            return False
+        else:
+            if role != ADMIN:
+                log.warning("ADMIN_USERNAME is an ordinary account, left as it is", name=username)
+        return True
+
+    def _work(self) -> None:
+        while not (self.ensure_admin() and all(each.keep_house() for each in self._logs)):
+            time.sleep(RETRY_PAUSE_S)
+        while True:
+            time.sleep(PAUSE_S)
+            for each in self._logs:
+                each.keep_house(GRACE_MS)

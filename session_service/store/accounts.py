@@ -1,0 +1,122 @@
+"""Accounts, their ids, and the list of admins: the collections `accounts` and `counters`."""
+
+from contextlib import AbstractContextManager
+
+from pymongo import ASCENDING, IndexModel
+
+from session_service.models import Account
+from session_service.store.collection import Collection
+from session_service.store.database import Database, Deadline
+from session_service.store.documents import Document
+
+IDS, ADMINS = "account_ids", "active_admins"  # documents of `counters`
+UNIQUE = [
+    IndexModel([("username_key", ASCENDING)], unique=True, sparse=True),
+    IndexModel([("email_key", ASCENDING)], unique=True, sparse=True),
+]
+
+
+class AccountStore:
+    """Accounts by their integer id; `first_id` is the least that is given out."""
+
+    def __init__(self, database: Database, first_id: int = 1) -> None:
+        self._database = database
+        self._first_id = first_id
+        self._accounts = Collection(database, "accounts", UNIQUE)
+        self._counters = Collection(database, "counters")
+
+    def deadline(self) -> AbstractContextManager[Deadline]:
+        return self._database.deadline()
+
+    def next_id(self) -> int:
+        """An id that nobody has had before."""
+        return self._counters.count_up(IDS, self._first_id)
+
+    def insert(self, account: Account, username_key: str, email_key: str | None) -> bool:
+        """Stores a new account; false when its name or e-mail is taken."""
+        document = {
+            "_id": account.id,
+            "username": account.username,
+            "username_key": username_key,
+            "password_hash": account.password_hash,
+            "role": account.role,
+            "status": account.status,
+            "created_at": account.created_at,
+            "password_version": account.password_version,
+        }
+        if account.email is not None:
+            document |= {"email": account.email, "email_key": email_key}
+        return self._accounts.insert([document])
+
+    def find(self, account_id: int) -> Account | None:
+        """The account, also where it is deleted and only its id is left."""
+        return self._one({"_id": account_id})
+
+    def find_by_username(self, username_key: str) -> Account | None:
+        return self._one({"username_key": username_key})
+
+    def find_by_email(self, email_key: str) -> Account | None:
+        return self._one({"email_key": email_key})
+
+    def all(self) -> list[Account]:
+        """All accounts that are not deleted."""
+        return [to_account(each) for each in self._accounts.find({"status": {"$ne": "deleted"}})]
+
+    def set_password(self, account: Account, password_hash: str, now: int) -> bool:
+        """Changes the password and moves its version on; false when another did before."""
+        version = account.password_version
+        return self._accounts.update(
+            {"_id": account.id, "password_version": version, "status": {"$ne": "deleted"}},
+            {
+                "$set": {
+                    "password_hash": password_hash,
+                    "password_version": version + 1,
+                    "password_changed_at": now,
+                }
+            },
+        )
+
+    def set_disabled(self, account_id: int, disabled: bool) -> bool:
+        """False when there is no such account."""
+        return self._accounts.update(
+            {"_id": account_id, "status": {"$ne": "deleted"}},
+            {"$set": {"status": "disabled" if disabled else "active"}},
+        )
+
+    def bury(self, account_id: int) -> bool:
+        """Deletes an account, but for its id; false when there is none."""
+        return self._accounts.update({"_id": account_id}, {"_id": account_id, "status": "deleted"})
+
+    def list_admin(self, account_id: int) -> None:
+        """Adds an account to the list of admins that are active."""
+        self._counters.insert([{"_id": ADMINS, "ids": []}])  # false where it is there already
+        self._counters.update({"_id": ADMINS}, {"$addToSet": {"ids": account_id}})
+
+    def unlist_admin(self, account_id: int) -> bool:
+        """Takes an admin off the list; false when no other would be left on it."""
+        another = {"_id": ADMINS, "ids": account_id, "ids.1": {"$exists": True}}
+        if self._counters.update(another, {"$pull": {"ids": account_id}}):
+            return True
+        found = self._counters.find_one({"_id": ADMINS})
+        return bool(found and set(found["ids"]) - {account_id} and account_id not in found["ids"])
+
+    def _one(self, where: Document) -> Account | None:
+        document = self._accounts.find_one(where)
+        return to_account(document) if document else None
+
+
+def to_account(document: Document) -> Account:
+    """The record of an account's document."""
+    if document["status"] == "deleted":
+        return Account(id=document["_id"], status="deleted")
+    return Account(
+        id=document["_id"],
+        username=document["username"],
+        email=document.get("email"),
+        password_hash=document["password_hash"],
+        role=document["role"],
+        status=document["status"],
+        created_at=document["created_at"],
+        password_version=document["password_version"],
+        password_changed_at=document.get("password_changed_at", 0),
+    )

@@ -14,7 +14,7 @@ READMES = ["README.md", "README.zh-CN.md"]
 @pytest.mark.parametrize("name", READMES)
 def test_the_walk_through_the_api_works_as_it_stands(shared_service, name):
     blocks = re.findall(r"```bash\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     script = "set -euo pipefail\n" + "\n".join(blocks)
     script = script.replace("localhost:5003", f"127.0.0.1:{shared_service.port}")
     walked = subprocess.run(

@@ -22,8 +22,7 @@ class Collection:
     """One collection; its indexes are made before anything is written."""
 
     def __init__(self, database: Database, name: str, indexes: Sequence[IndexModel] = ()) -> None:
-        if indexes:
-            database.require(name, indexes)
+        database.require(name, indexes)
         self._database = database
         self._name = name
 

@@ -25,8 +25,7 @@ def shard_keys() -> Mapping[str, str]:
 
 def collections() -> list[str]:
     """All that the code knows of."""
-    retired = {layout.retired for layout in LAYOUTS}
-    return sorted({*required_indexes(), *shard_keys(), *retired})
+    return sorted(required_indexes())
 
 
 def obstacle(field: str, indexes: Sequence[IndexModel]) -> str | None:
@@ -40,20 +39,20 @@ def obstacle(field: str, indexes: Sequence[IndexModel]) -> str | None:
 
 def _collection(database: str, name: str, indexes: Sequence[IndexModel]) -> Iterator[str]:
     field = shard_keys().get(name)
-    if field is None:
-        yield f"// {name}: stays on one shard, it is small"
-        return
-    if stopper := obstacle(field, indexes):
-        yield f"// {name}: stays on one shard, its unique index {stopper} needs all of it in sight"
-        return
-    yield f"// {name}: {_reason(name, field)}"
+    stopper = obstacle(field, indexes) if field else None
+    yield f"// {name}: {_reason(name, field, stopper)}"
     for each in indexes:
         yield _create_index(database, name, each.document)
-    key = json.dumps({field: 1})
-    yield f"sh.shardCollection({json.dumps(f'{database}.{name}')}, {key})"
+    if field and not stopper:
+        key = json.dumps({field: 1})
+        yield f"sh.shardCollection({json.dumps(f'{database}.{name}')}, {key})"
 
 
-def _reason(name: str, field: str) -> str:
+def _reason(name: str, field: str | None, stopper: str | None) -> str:
+    if field is None:
+        return "stays on one shard, it is small"
+    if stopper:
+        return f"stays on one shard, its unique index {stopper} needs all of it in sight"
     if field == "_id":
         return "_id begins at random, so logs spread; a commit names it and reaches one shard"
     return (

@@ -78,6 +78,8 @@ def test_the_plan_is_made_of_commands_with_reasons() -> None:
     sharded = [line for line in lines if line.startswith("sh.shardCollection")]
     assert [json.loads(f"[{line[len('sh.shardCollection(') : -1]}]") for line in sharded] == [
         ['a "name".chats', {"sess_id": 1}],
+        ['a "name".conversations', {"_id": 1}],
+        ['a "name".messages', {"c": 1}],
         ['a "name".sessions', {"_id": 1}],
     ]
     reasons = [line for line in lines if re.match(r"// \w+: \w+", line)]

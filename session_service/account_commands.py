@@ -15,6 +15,7 @@ TAKEN = {
     "username_taken": "an account of this name exists; it is not changed",
     "email_taken": "an account of this e-mail exists; it is not changed",
     "last_admin": "this is the last active admin",
+    "two_accounts": "USER is one's name and another's id: give the e-mail",
 }
 
 

@@ -12,6 +12,7 @@ from environs import ValidationError
 from marshmallow import fields
 
 from schemas.accounts import EmailAddress, Password, Username
+from schemas.accounts import email as address
 
 MIN_TOKEN_CHARS = 16
 
@@ -104,6 +105,11 @@ def field_check(checked: fields.Field[str]) -> Callable[[str], None]:
 username = field_check(Username())
 password = field_check(Password())
 email = field_check(EmailAddress())
+
+
+def stored_email(value: str | None) -> str:
+    """As the API would store it; empty where there is none."""
+    return (address(value) if value else None) or ""
 
 
 def origin(value: str) -> str:

@@ -53,7 +53,9 @@ class Housekeeping:
         return True
 
     def _work(self) -> None:
-        while not (self.ensure_admin() and all(each.keep_house() for each in self._logs)):
+        while not self.ensure_admin():
+            time.sleep(RETRY_PAUSE_S)
+        while not all(each.keep_house() for each in self._logs):
             time.sleep(RETRY_PAUSE_S)
         while True:
             time.sleep(PAUSE_S)

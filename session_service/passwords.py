@@ -26,11 +26,14 @@ class Argon2Passwords:
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether it is that password; without a hash False, after the same time."""
+        matches: bool = self._run(lambda: self._matches(password_hash or NOBODYS, password))
+        return matches
+
+    def _matches(self, password_hash: str, password: str) -> bool:
         try:
-            self._run(lambda: self._hasher.verify(password_hash or NOBODYS, _composed(password)))
-        except (VerificationError, InvalidHashError):
+            return self._hasher.verify(password_hash, _composed(password))
+        except (VerificationError, InvalidHashError):  # gevent's threads print what leaves them
             return False
-        return True
 
 
 def _composed(password: str) -> str:

@@ -36,7 +36,12 @@ class MockedDatabase:
 
     def command(self, command: Document) -> Document:
         name, collection = next(iter(command.items()))
-        answers = {"find": find, "insert": insert, "update": update}
+        answers = {
+            "find": find,
+            "insert": insert,
+            "update": update,
+            "findAndModify": find_and_modify,
+        }
         return answers[name](self._database[collection], command)
 
 
@@ -61,4 +66,13 @@ def insert(collection: Any, command: Document) -> Document:
 
 def update(collection: Any, command: Document) -> Document:
     (change,) = command["updates"]
-    return {"n": collection.update_one(change["q"], change["u"]).matched_count}
+    whole = "_id" in change["u"]  # a document, and no operators
+    apply = collection.replace_one if whole else collection.update_one
+    return {"n": apply(change["q"], change["u"]).matched_count}
+
+
+def find_and_modify(collection: Any, command: Document) -> Document:
+    found = collection.find_one_and_update(
+        command["query"], command["update"], return_document=command["new"]
+    )
+    return {"value": found}

@@ -35,6 +35,8 @@ def test_defaults_are_those_of_the_contract(environ, tmp_path):
     assert (loaded.openai_model, loaded.openai_temperature) == ("", None)
     assert loaded.limits == config.Limits(1024 * 1024, 200, 10_000)
     assert loaded.cors_origins == ()
+    assert (loaded.registration_enabled, loaded.account_id_start) == (True, 1)
+    assert (loaded.admin_username, loaded.trusted_proxies) == ("", ())
     assert (loaded.mdns_enabled, loaded.mdns_name) == (True, "Session Service")
     assert loaded.mdns_interfaces == ()
 
@@ -73,6 +75,13 @@ def test_an_env_file_is_read_and_the_environment_goes_before_it(environ, tmp_pat
         ("OPENAI_MAX_TOKENS", "0", "100000"),
         ("OPENAI_TEMPERATURE", "2.1", "from 0 to 2"),
         ("OPENAI_TEMPERATURE", "hot", "number"),
+        ("REGISTRATION_ENABLED", "maybe", "boolean"),
+        ("ACCOUNT_ID_START", "0", "4503599627370496"),
+        ("ACCOUNT_ID_START", "one", "integer"),
+        ("ADMIN_USERNAME", "a", "2 characters"),
+        ("ADMIN_EMAIL", "nobody", "e-mail address"),
+        ("TRUSTED_PROXIES", "10.0.0.1,proxy.local", "10.0.0.0/8"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "10.0.0.0/8"),
     ],
 )
 def test_an_invalid_value_is_one_line_with_name_value_and_what_is_allowed(
@@ -230,3 +239,36 @@ def test_production_refuses_a_short_secret(environ):
 def test_mdns_interfaces_are_names_and_addresses(environ):
     environ("MDNS_INTERFACES", "eth1, FD00:0::5,192.168.7.2")
     assert config.load().mdns_interfaces == ("eth1", "fd00::5", "192.168.7.2")
+
+
+def test_an_admin_is_taken_as_the_api_would_store_it(environ):
+    environ("ADMIN_USERNAME", " root ")
+    environ("ADMIN_PASSWORD", " six characters or more ")
+    environ("ADMIN_EMAIL", "root@XN--BCHER-KVA.local")
+    loaded = config.load()
+    assert (loaded.admin_username, loaded.admin_email) == ("root", "root@bücher.local")
+    assert loaded.admin_password == " six characters or more "
+
+
+@pytest.mark.parametrize("name", ["ADMIN_USERNAME", "ADMIN_PASSWORD"])
+def test_an_admin_has_a_name_and_a_password(environ, name):
+    environ(name, "something")
+    assert refusal() == "ADMIN_USERNAME and ADMIN_PASSWORD: set both or neither"
+
+
+def test_an_email_alone_makes_no_admin(environ):
+    environ("ADMIN_EMAIL", "root@lan.local")
+    assert refusal() == "ADMIN_EMAIL: needs ADMIN_USERNAME and ADMIN_PASSWORD"
+
+
+def test_an_admins_password_is_never_shown(environ):
+    environ("ADMIN_USERNAME", "root")
+    environ("ADMIN_PASSWORD", "short")
+    assert refusal().startswith("ADMIN_PASSWORD=***: Must not be shorter than 6 characters")
+    shown = repr(config.Config(jwt_secret_key=KEY, admin_password="only for root"))
+    assert "only for root" not in shown
+
+
+def test_trusted_proxies_are_addresses_and_networks(environ):
+    environ("TRUSTED_PROXIES", "10.0.0.1, fd00::/8")
+    assert [str(each) for each in config.load().trusted_proxies] == ["10.0.0.1/32", "fd00::/8"]

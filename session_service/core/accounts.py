@@ -6,6 +6,7 @@ See contracts: identity; source: 会话 API, `auth.py` - 用户认证.
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Protocol
 
 from session_service.core.log_store import Deadline
@@ -45,7 +46,7 @@ class AccountStore(Protocol):
         """Adds an account to the list of admins that are active."""
 
     def unlist_admin(self, account_id: int) -> bool:
-        """Takes an admin off the list; false when no other would be left on it."""
+        """Takes an admin off the list; false when no other active one would be left on it."""
 
 
 class Passwords(Protocol):
@@ -109,12 +110,16 @@ class Accounts:
             return self._store.find_by_username(key)
 
     def get(self, name: str) -> Account:
-        """The same by username, e-mail or id, by id also a deleted one; or NotFound."""
-        account = self.find(name)
-        if account is None and (account_id := as_integer(name)) is not None:
-            with self._store.deadline():
-                account = self._store.find(account_id)
-        if account is None:
+        """The same by username, e-mail or id, by id also a deleted one; or NotFound.
+
+        Conflict where it is one's name and another's id.
+        """
+        with self._store.deadline():
+            named, account_id = self.find(name), as_integer(name)
+            numbered = None if account_id is None else self._store.find(account_id)
+        if named and numbered and named != numbered:
+            raise Conflict("this is one's name and another's id", code="two_accounts")
+        if not (account := named or numbered):
             raise NotFound("no such account", code="no_such_account")
         return account
 
@@ -133,6 +138,7 @@ class Accounts:
         """
         account = self._present(account_id)
         if self.verified(account, password):
+            self._changed()  # who changed it may have died before
             return
         hashed = self._passwords.hash(password)
         with self._store.deadline():
@@ -203,13 +209,20 @@ class Accounts:
                 role=role,
                 created_at=self._clock(),
             )
-            if not self._store.insert(account, key_of(username), key_of(email) if email else None):
-                self._refuse_taken(username, email, but=account)
+            while not self._insert(account):
+                self._refuse_taken(username, email)
+                account = replace(account, id=self._store.next_id())
         return account
 
-    def _refuse_taken(self, username: str, email: str | None, but: Account | None = None) -> None:
+    def _insert(self, account: Account) -> bool:
+        """Stores it; true also where the same insert, sent once before, has done so."""
+        email_key = key_of(account.email) if account.email else None
+        stored = self._store.insert(account, key_of(account.username), email_key)
+        return stored or self._store.find(account.id) == account
+
+    def _refuse_taken(self, username: str, email: str | None) -> None:
         for name, code in ((email, "email_taken"), (username, "username_taken")):
-            if name and (found := self.find(name)) and found != but:
+            if name and self.find(name):
                 raise Conflict("that account exists", code=code)
 
     def _leave_office(self, account: Account) -> None:
@@ -222,4 +235,4 @@ class Accounts:
 def key_of(name: str) -> str:
     """What makes a username or an e-mail unique: NFKC and case folding."""
     folded = unicodedata.normalize("NFKC", name).casefold()
-    return unicodedata.normalize("NFKC", folded).strip()
+    return unicodedata.normalize("NFKC", folded).strip().replace("。", ".")  # as e-mails are stored

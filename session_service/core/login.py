@@ -29,7 +29,7 @@ class Login:
         Raises Unauthorized (also for a disabled account), TooMany, or Unavailable.
         """
         account = self._accounts.find(name)
-        ticket = self._limit.begin(str(account.id) if account else key_of(name), address)
+        ticket = self._limit.begin(str(account.id) if account else f"?{key_of(name)}", address)
         right = self._accounts.verified(account, password)
         if account is None or not right or account.status != "active":
             self._limit.failed(ticket)

@@ -23,8 +23,8 @@ WINDOW_MS = 300_000
 UNDER_WAY_MS = 10_000  # an attempt that is older and undecided died, and counts as failed
 KNOWN_MS = 30 * 86_400_000
 REFRESHED_MS = 86_400_000
-QUEUE_MS = 5_000
-PAUSE_S = 0.05
+QUEUE_MS = 10_000
+PAUSE_S, MOST_PAUSE_S = 0.05, 1.0  # between two looks, doubled from one to the next
 
 
 class AttemptStore(Protocol):
@@ -75,12 +75,13 @@ class LoginLimit:
 
         The name's failures do not count at an address from which it logged in before.
         """
-        began = self._clock()
+        began, pause_s = self._clock(), PAUSE_S
         while self._clock() < began + QUEUE_MS:
             with self._store.deadline():
                 if ticket := self._try(name, address):
                     return ticket
-            self._sleep(random.uniform(0, PAUSE_S))  # noqa: S311  spreads, hides nothing
+            self._sleep(random.uniform(0, pause_s))  # noqa: S311  spreads, hides nothing
+            pause_s = min(2 * pause_s, MOST_PAUSE_S)
         raise TooMany("too many logins at once")
 
     def failed(self, ticket: Ticket) -> None:
@@ -123,7 +124,7 @@ class LoginLimit:
         if not self._store.take(taken, now + WINDOW_MS):
             self._store.remove(taken)
             return None
-        of_name = [found[each] for each in names if each in found and found[each].failed]
+        of_name = [found[each] for each in names if each in found and _has_failed(found[each], now)]
         return Ticket(taken, of_name, known, known_since)
 
 

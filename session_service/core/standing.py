@@ -106,7 +106,7 @@ class Standing:
         self._refresh_at = now + REFRESH_S
         with self._store.deadline():
             generation = self._store.generation()
-        if now >= self._generation[1]:  # nobody has asked later, and nothing changed meanwhile
+        if now > self._generation[1]:  # nobody has asked later, and nothing changed meanwhile
             self._generation = (generation, now)
         return generation
 
@@ -118,4 +118,5 @@ def _opens(claims: Claims, account: Account) -> bool:
         return claims.password_version == account.password_version
     if not account.password_changed_at:
         return True
-    return claims.issued_at is not None and claims.issued_at * 1000 >= account.password_changed_at
+    changed_s = account.password_changed_at // 1000  # peers tell whole seconds
+    return claims.issued_at is not None and claims.issued_at >= changed_s

@@ -72,15 +72,7 @@ def _bearer(header: str) -> str:
 def read_token(token: str) -> Claims:
     """What a token says, if it holds by itself; else Unauthorized."""
     try:
-        claims = decode_token(token)
-        subject, expires_at = claims["sub"], float(claims["exp"])
-        sound = (
-            isinstance(subject, str)
-            and 0 < len(subject) <= MAX_ID_CHARS
-            and subject.isprintable()
-            and type(claims["exp"]) in (int, float)
-            and claims["type"] == "access"
-        )
+        return _claims(token, decode_token(token))
     except (
         PyJWTError,
         JWTExtendedException,
@@ -91,15 +83,24 @@ def read_token(token: str) -> Claims:
         RecursionError,
     ) as error:
         raise Unauthorized("the token does not hold", code="bad_token") from error
-    if not sound:
-        raise Unauthorized("the token does not hold", code="bad_token")
-    version = claims.get(PASSWORD_VERSION)
+
+
+def _claims(token: str, claims: dict[str, Any]) -> Claims:
+    subject, version = claims["sub"], claims.get(PASSWORD_VERSION)
+    if not (
+        isinstance(subject, str)
+        and 0 < len(subject) <= MAX_ID_CHARS
+        and subject.isprintable()
+        and type(claims["exp"]) in (int, float)
+        and claims["type"] == "access"
+    ):
+        raise ValueError("claims of the wrong kind")
     return Claims(
         subject=subject,
         name=_name(claims) or subject,
         role=ADMIN if claims.get("role") == ADMIN else "user",
         token_id=_token_id(token, subject, claims.get("jti")),
-        expires_at=expires_at,
+        expires_at=float(claims["exp"]),
         issued_at=float(claims["iat"]) if "iat" in claims else None,
         password_version=version if type(version) is int else None,
     )

@@ -93,12 +93,16 @@ class AccountStore:
         self._counters.update({"_id": ADMINS}, {"$addToSet": {"ids": account_id}})
 
     def unlist_admin(self, account_id: int) -> bool:
-        """Takes an admin off the list; false when no other would be left on it."""
-        another = {"_id": ADMINS, "ids": account_id, "ids.1": {"$exists": True}}
-        if self._counters.update(another, {"$pull": {"ids": account_id}}):
-            return True
-        found = self._counters.find_one({"_id": ADMINS})
-        return bool(found and set(found["ids"]) - {account_id} and account_id not in found["ids"])
+        """Takes an admin off the list; false when no other active one would be left on it."""
+        while found := self._counters.find_one({"_id": ADMINS}):
+            others = {"$in": [each for each in found["ids"] if each != account_id]}
+            active = self._accounts.find({"_id": others, "status": "active"}, fields=["_id"])
+            if not active:
+                return False
+            left = {"$set": {"ids": [each["_id"] for each in active]}}
+            if self._counters.update(found, left):  # nobody else came or went meanwhile
+                return True
+        return False
 
     def _one(self, where: Document) -> Account | None:
         document = self._accounts.find_one(where)

@@ -79,6 +79,7 @@ class Database:
         self._opened: tuple[str, MongoDatabase[Document]] | None = None
         self.required: dict[str, list[IndexModel]] = {}  # indexes by collection
         self._indexed = False
+        self._indexing = Lock()
         self._tell: Callable[[str], None] = lambda kind: None
 
     def require(self, name: str, indexes: Sequence[IndexModel]) -> None:
@@ -124,11 +125,20 @@ class Database:
             raise StorageFull("the disk is nearly full")
         with self.reading() as database:
             if not self._indexed:
-                for name, indexes in self.required.items():
-                    for index in indexes:  # FerretDB gives up at several that are there already
-                        database[name].create_indexes([index])
-                self._indexed = True
+                self._make_indexes(database)
             yield database
+
+    def _make_indexes(self, database: MongoDatabase[Document]) -> None:
+        """Once for a process: those who write first at the same time wait for one of them."""
+        if not self._indexing.acquire(timeout=REQUEST_S):
+            raise Unavailable("the indexes are still being made")
+        try:
+            for name, indexes in () if self._indexed else self.required.items():
+                for index in indexes:  # FerretDB gives up at several that are there already
+                    database[name].create_indexes([index])
+            self._indexed = True
+        finally:
+            self._indexing.release()
 
     def _open(self) -> MongoDatabase[Document]:
         opened = self._opened

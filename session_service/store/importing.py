@@ -94,7 +94,8 @@ class _Import:
             for each in indexes:
                 if each["name"] != "_id_":
                     # One by one: not every server takes several when it has them already.
-                    wanted = {key: each[key] for key in each.keys() - SERVERS_OWN}
+                    # In their order: the embedded database tells options in another one apart.
+                    wanted = {key: each[key] for key in each if key not in SERVERS_OWN}
                     opened.command("createIndexes", name, indexes=[wanted])
 
     def _fill(self, *, again: bool) -> None:

@@ -79,7 +79,7 @@ def test_empty_log_has_empty_pages(room: Room) -> None:
 def test_everything_is_read_in_chunks(chunk: int) -> None:
     entries = [entry(seq, seq) for seq in range(1, 8)]
     room = new_room().fill(entries)
-    assert room.log.everything(room.state, chunk) == entries
+    assert room.log.everything(room.state, chunk=chunk) == entries
 
 
 def test_pages_end_where_the_head_stood(room: Room) -> None:

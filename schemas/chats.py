@@ -3,17 +3,19 @@
 Source: 会话 API.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from schemas.accounts import EmailAddress, Password, Username
-from schemas.fields import Count, Name, OneOf, Text, Vocabulary
+from schemas.fields import Count, Messages, Name, OneOf, Text, Vocabulary
 
 ROLES = ("system", "user", "assistant")
 TIME = {"format": "date-time", "example": "2026-11-20T06:31:00.123Z"}
 ID = {"example": 1}
+CHAT_ID = {"type": "integer", "minimum": 1}
 
 TEXT, INTEGER = "Input should be a valid string", "Input should be a valid integer"
 TOO_LONG = "String should have at most {most} characters"
@@ -113,8 +115,25 @@ class Page(FastApi):
     limit = Count(0, 2**53 - 1, load_default=100)
 
 
+def integer(text: str) -> int | None:
+    """The whole number that a text writes in at most 64 bits; None where it is none."""
+    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else None
+
+
+class ChatId(fields.Field[int]):
+    """A chat's id in a query string."""
+
+    default_error_messages: Messages = {"not_integer": INTEGER}
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        number = integer(value)
+        if number is None:
+            raise self.make_error("not_integer")
+        return number
+
+
 class Place(FastApi):
-    chat_id = Count(0, 2**53 - 1, required=True)
+    chat_id = ChatId(required=True, metadata=CHAT_ID)
 
 
 class ChatsWelcome(Vocabulary):

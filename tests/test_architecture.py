@@ -1,6 +1,7 @@
 """The house holds: imports point down, and each third-party library has one door."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,7 @@ def modules() -> dict[str, Path]:
     }
 
 
+@cache
 def imports(file: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

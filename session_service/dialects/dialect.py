@@ -24,8 +24,6 @@ from session_service.errors import (
     UnsupportedType,
 )
 
-DEFAULT_INVALID = str(BodyParser.DEFAULT_VALIDATION_STATUS)
-
 View = TypeVar("View", bound=Callable[..., Any])
 
 STATUSES: Mapping[type[ServiceError], int] = {
@@ -41,18 +39,12 @@ STATUSES: Mapping[type[ServiceError], int] = {
     Unavailable: 503,
     StorageFull: 507,
 }
-ALWAYS = {401, 413, 415, 503}  # what any call that is not public may answer
-EXAMPLES: Sequence[ServiceError] = (
+# How any call may fail that reads something of its request.
+ALWAYS: Sequence[ServiceError] = (
     Invalid(errors={"body": ["not_object"]}),
-    Unauthorized(code="no_token"),
-    Forbidden(),
-    NotFound(),
-    Conflict(),
     TooLarge(),
     UnsupportedType(),
-    TooMany(),
     Unavailable(),
-    StorageFull(),
 )
 
 
@@ -108,7 +100,12 @@ class Dialect(Blueprint):  # type: ignore[misc]
         }
 
     def answers(
-        self, status: int, schema: Schema, *, example: Any = None, failures: tuple[int, ...] = ()
+        self,
+        status: int,
+        schema: Schema,
+        *,
+        example: Any = None,
+        failures: Sequence[ServiceError] = (),
     ) -> Callable[[View], View]:
         """Documents a view: what it answers, and the failures that only some calls have."""
 
@@ -140,20 +137,25 @@ class Dialect(Blueprint):  # type: ignore[misc]
         """A name for the call, the failures that it may answer, and the token it needs."""
         if "operation" in doc_info:
             doc["operationId"] = doc_info["operation"]
-        statuses = set(doc_info.get("failures", ()))
+        failures: list[ServiceError] = []
+        if not self.public or "arguments" in doc_info:
+            failures += ALWAYS if method == "get" else [*ALWAYS, StorageFull()]
         if not self.public:
-            statuses |= ALWAYS | {self._statuses[Invalid]}
+            failures.append(Unauthorized(code="no_token"))
             doc["security"] = [{"bearer": []}, {"password": []}]
-            if method != "get":
-                statuses.add(507)
         responses = doc.setdefault("responses", {})
-        responses.pop(DEFAULT_INVALID, None)  # flask-smorest's own word on calls with arguments
-        for status in sorted(statuses):
-            error = next((e for e in EXAMPLES if self.status_of(e) == status), ServiceError())
-            schema = self.invalid_schema if isinstance(error, Invalid) else self.failure_schema
-            example = self.failure(error, status, self.reasons(error))
-            responses[status] = {
-                "description": HTTPStatus(status).phrase,
-                "content": {"application/json": {"schema": schema, "example": example}},
-            }
+        # flask-smorest's own word on calls with arguments
+        responses.pop(BodyParser.DEFAULT_VALIDATION_STATUS, None)
+        failures += doc_info.get("failures", ())
+        for error in sorted(failures, key=self.status_of):
+            responses[self.status_of(error)] = self._documented(error)
         return doc
+
+    def _documented(self, error: ServiceError) -> dict[str, Any]:
+        status = self.status_of(error)
+        schema = self.invalid_schema if isinstance(error, Invalid) else self.failure_schema
+        example = self.failure(error, status, self.reasons(error))
+        return {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/json": {"schema": schema, "example": example}},
+        }

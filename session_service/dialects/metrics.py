@@ -29,7 +29,7 @@ def add_metrics_route(
     status = dialect.status_of(refusal)
 
     @dialect.get("/metrics")
-    @dialect.doc(security=[{}, {"bearer": []}])
+    @dialect.doc(operationId="service_metrics", security=[{}, {"bearer": []}])
     @dialect.alt_response(
         status, schema=dialect.failure_schema, example=dialect.failure(refusal, status, {})
     )

@@ -6,11 +6,13 @@ from flask_smorest import Api
 
 from session_service import __version__
 
-ABOUT = """Chat for a local network: sessions, messages and automatic replies.
+ABOUT = """Chat for a local network: sessions, chats, messages and automatic replies.
 
-Every call but those of the service itself needs a token: `Authorization: Bearer <JWT>`, signed
-with the service's `JWT_SECRET_KEY` (HS256), with the user's id as `sub` and an `exp`. To try
-things out, `make -s token` prints one for the button "Authorize", which adds the word Bearer.
+Every call with a lock needs a token: `Authorization: Bearer <JWT>`, given by `POST /v1/auth/token`
+for an account, or signed by a peer with the service's `JWT_SECRET_KEY` (HS256), with the user's id
+as `sub` and an `exp`. To try things out, register an account and give its name and password to the
+button "Authorize"; or give it a token, which `make -s token` prints, without the word Bearer.
+
 Every path works with and without a trailing slash. Every answer carries an `X-Request-ID`.
 """
 

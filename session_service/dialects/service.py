@@ -12,6 +12,7 @@ from session_service import __version__
 from session_service.dialects.dialect import Dialect
 
 LINKS = {"docs": "/docs", "openapi": "/openapi.json", "health": "/health"}
+WELCOME = {"name": "Session Service", "version": __version__, "links": LINKS}
 
 
 class Health(Vocabulary):
@@ -36,10 +37,10 @@ def service_dialect(healthy: Callable[[], bool], *, like: Dialect) -> Dialect:
     )
 
     @dialect.get("/")
-    @dialect.answers(200, Welcome())
+    @dialect.answers(200, Welcome(), example=WELCOME)
     def welcome() -> dict[str, Any]:
         """Name, version and where to go from here."""
-        return {"name": "Session Service", "version": __version__, "links": LINKS}
+        return WELCOME
 
     @dialect.get("/health")
     @dialect.answers(200, Health(), example={"status": "ok"})

@@ -12,7 +12,7 @@ from session_service.core.sessions import Sessions
 from session_service.dialects.dialect import Dialect
 from session_service.dialects.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from session_service.dialects.times import iso_time
-from session_service.errors import Invalid, NotFound, ServiceError
+from session_service.errors import Forbidden, Invalid, NotFound, ServiceError
 from session_service.models import Entry, Session
 
 MESSAGES: Mapping[str, str] = {
@@ -32,6 +32,7 @@ MESSAGES: Mapping[str, str] = {
     "storage_full": "存储空间不足，暂时无法写入",
     "internal": "服务器内部错误",
 }
+NO_ACCESS = (Forbidden(), NotFound())
 
 CHAT = {
     "chat_id": "691eb5a4007b5f0c9a3be81d",
@@ -91,7 +92,11 @@ def sessions_dialect(
 def add_collection_routes(dialect: Dialect, sessions: Sessions, name_body: Schema) -> None:
     @dialect.post("/sess")
     @dialect.arguments(name_body, example={"sess_name": "周末计划"})
-    @dialect.answers(201, words.done("SessionCreated", fields.Nested(words.SessionId)))
+    @dialect.answers(
+        201,
+        words.done("SessionCreated", fields.Nested(words.SessionId)),
+        example=success("创建会话成功", {"sess_id": SESSION["id"]}),
+    )
     def create_session(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
         """创建会话 · Create a session that belongs to the caller."""
         session = sessions.open(g.user, body["sess_name"])
@@ -120,7 +125,7 @@ def add_session_routes(dialect: Dialect, sessions: Sessions, name_body: Schema) 
         200,
         words.done("OneSession", fields.Nested(words.Session)),
         example=success("获取会话成功", SESSION),
-        failures=(403, 404),
+        failures=NO_ACCESS,
     )
     def get_session(sess_id: str) -> dict[str, Any]:
         """获取会话 · One session."""
@@ -132,7 +137,7 @@ def add_session_routes(dialect: Dialect, sessions: Sessions, name_body: Schema) 
         200,
         words.done("SessionRenamed", fields.Nested(words.Session)),
         example=success("更新会话成功", SESSION),
-        failures=(403, 404),
+        failures=NO_ACCESS,
     )
     def rename_session(body: dict[str, Any], sess_id: str) -> dict[str, Any]:
         """更新会话 · Rename a session."""
@@ -141,7 +146,7 @@ def add_session_routes(dialect: Dialect, sessions: Sessions, name_body: Schema) 
 
     @dialect.delete("/sess/<sess_id>")
     @dialect.answers(
-        200, words.done("SessionDeleted"), example=success("删除会话成功"), failures=(403, 404)
+        200, words.done("SessionDeleted"), example=success("删除会话成功"), failures=NO_ACCESS
     )
     def delete_session(sess_id: str) -> dict[str, Any]:
         """删除会话 · Delete a session and its chats."""
@@ -156,7 +161,7 @@ def add_chat_routes(dialect: Dialect, sessions: Sessions, chat_body: Schema) -> 
         201,
         words.done("ChatSent", fields.Nested(words.Exchange)),
         example=success("发送消息成功", {"chat": CHAT, "reply": REPLY}),
-        failures=(403, 404),
+        failures=NO_ACCESS,
     )
     def send_chat(body: dict[str, Any], sess_id: str) -> tuple[dict[str, Any], int]:
         """发送聊天消息 · Store the user's message and the automatic reply to it.
@@ -176,7 +181,7 @@ def add_chat_routes(dialect: Dialect, sessions: Sessions, chat_body: Schema) -> 
         200,
         words.done("ChatList", fields.List(fields.Nested(words.Chat)), paged=True),
         example=success("获取聊天记录成功", [CHAT, REPLY], next=None),
-        failures=(403, 404),
+        failures=NO_ACCESS,
     )
     def list_chats(page: dict[str, Any], sess_id: str) -> dict[str, Any]:
         """获取聊天记录 · A session's chats, oldest first.

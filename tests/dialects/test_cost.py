@@ -9,7 +9,7 @@ from pymongo.monitoring import CommandListener
 
 from session_service.store.database import Database
 
-
+MESSAGE = {"role": "user", "content": "Hello!"}
 STANDING = {"accounts", "counters", "revoked_tokens"}  # does the token still hold?
 
 
@@ -76,6 +76,42 @@ def test_round_trips(alice, session_id, counter, call, commands):
     answer = alice(method, path.format(session_id, sent["reply"]["chat_id"]), body)
     assert answer.status_code in (200, 201)
     assert counter.names == commands
+
+
+@pytest.mark.parametrize(
+    ("call", "commands"),
+    [
+        (("POST", "/v1/chats/", {"title": "x"}), ["findAndModify", "insert"]),
+        (("GET", "/v1/chats/?limit=1", None), ["find"]),
+        (("GET", "/v1/chats/", None), ["find"] * 4),  # further and further back
+        (("GET", "/v1/chats/{}", None), ["find", "find"]),
+        (("PUT", "/v1/chats/{}", {"title": "x"}), ["find", "update"]),
+        (("DELETE", "/v1/chats/{}", None), ["find", "insert", "delete", "delete"]),
+        (("GET", "/v1/chats/{}/messages?skip=0&limit=100", None), ["find", "find"]),
+        (("POST", "/v1/chats/{}/message", MESSAGE), ["find", "insert", "update"]),
+        (("POST", "/v1/chats/message?chat_id={}", MESSAGE), ["find", "insert", "update"]),
+    ],
+)
+def test_round_trips_of_chats(app, call_as, counter, call, commands):
+    caller = call_as(app, "1")
+    chat_id = caller("POST", "/v1/chats/", {"title": "x"}).json["id"]
+    caller("POST", f"/v1/chats/{chat_id}/message", MESSAGE)
+    method, path, body = call
+    counter.names.clear()
+    assert caller(method, path.format(chat_id), body).status_code == 200
+    assert counter.names == commands
+
+
+def test_a_page_of_messages_asks_for_no_more_than_itself(app, call_as, counter):
+    caller = call_as(app, "1")
+    path = f"/v1/chats/{caller('POST', '/v1/chats/', {'title': 'x'}).json['id']}"
+    for _ in range(9):
+        caller("POST", f"{path}/message", MESSAGE)
+    counter.filters.clear()
+    assert len(caller("GET", f"{path}/messages?skip=3&limit=5").json) == 5
+    head, entries = counter.filters
+    assert head == {"_id": entries["c"]}
+    assert entries["seq"] == {"$gt": 3, "$lt": 9}
 
 
 @pytest.mark.parametrize("path", ["chats?limit=5", "chats?limit=5&before={}"])

@@ -4,6 +4,7 @@ A new dialect joins by one row in SAMPLES; without one the suite fails.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def fastapi_shape(body: dict[str, Any], status: int) -> bool:
 
 SAMPLES = {
     "sessions": Sample("POST", "/sess", {"sess_name": "x"}, "sess_name", 200, sessions_shape),
-    "chats": Sample("POST", "/v1/chats/", {"title": "x"}, "title", 200, fastapi_shape, 422),
+    "chats": Sample("POST", "/v1/chats", {"title": "x"}, "title", 200, fastapi_shape, 422),
 }
 every_dialect = pytest.mark.parametrize("name", SAMPLES)
 
@@ -68,6 +69,7 @@ BODIES = {
     "a NUL character in a key": b'{"%b": "x", "a\\u0000b": 1}',
     "an integer beyond 64 bits": b'{"%b": 18446744073709551616}',
     "such an integer in an unknown field": b'{"%b": "x", "other": -99999999999999999999}',
+    "a key of many digits over NaN": b'{"%b": "x", "' + b"1" * 5000 + b'": NaN}',
     "a missing field": b"{}",
     "null for text": b'{"%b": null}',
     "a number for text": b'{"%b": 1}',
@@ -87,6 +89,7 @@ NAMED = {  # what a client must be able to read from the answer
     "such an integer in an unknown field": "other",
     "a lone surrogate in a key": "udfff",
     "a NUL character in a key": "x00b",
+    "a key of many digits over NaN": "1" * 5000,
     "no UTF-8": "body",
 }
 
@@ -255,6 +258,17 @@ def test_unknown_paths_and_methods_are_refused_in_its_shape(app, call_as, name):
         answer = caller("PROPFIND", sample.path)
         refused(answer, sample, 405)
         assert sample.method in answer.headers["Allow"]
+
+
+@every_dialect
+def test_every_path_refuses_an_unknown_method_with_and_without_a_trailing_slash(app, call_as, name):
+    rules = [each for each in app.url_map.iter_rules() if each.endpoint.startswith(f"{name}.")]
+    for rule in rules:
+        path = re.sub("<[^>]*>", "1", rule.rule).rstrip("/")
+        for written in (path, f"{path}/"):
+            answer = call_as(app, "1")("PROPFIND", written)
+            refused(answer, SAMPLES[name], 405)
+            assert rule.methods - {"HEAD", "OPTIONS"} <= set(answer.headers["Allow"].split(", "))
 
 
 @every_dialect

@@ -1,0 +1,199 @@
+"""Nobody gets at what belongs to somebody else: every route that takes an id is tried.
+
+Which routes those are is read from the route table and from what they document. A route that
+takes an id joins by a row in ATTEMPTS; without one the suite fails.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from session_service.dialects.dialect import Dialect
+
+OWNER, STRANGER = "7001", "7002"
+SECRET = "veiled"  # stands in every text of the owner's
+AN_ID = re.compile(r"(^|_)ids?$|[a-z]Ids?$|^(before|after|cursor)$")
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """The ids of what one user has, in every dialect."""
+
+    session: str
+    session_chat: str
+    chat: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How a route is called with an id of the owner's, and what a stranger is told.
+
+    `path` may name ids of the owner (`theirs`) and of the caller (`mine`); a body that holds
+    some is made by a function of both. `answer` is a status and the whole body, where it is
+    None a status below 400 and whatever does not tell of the owner.
+    """
+
+    route: str
+    path: str
+    answer: tuple[int, Mapping[str, Any]] | None
+    body: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.route.partition(' ')[0]} {self.path}"
+
+    def call(self, caller: Any, theirs: Belongings, mine: Belongings) -> Any:
+        method = self.route.partition(" ")[0]
+        body = self.body(theirs, mine) if callable(self.body) else self.body
+        headers = {"Idempotency-Key": "k"}  # the owner's messages have it as well
+        return caller(method, self.path.format(theirs=theirs, mine=mine), body, headers=headers)
+
+
+FORBIDDEN = (403, {"status": "error", "message": "无权访问该会话"})
+NO_CHAT = (404, {"detail": "Chat not found"})
+SESSION_CHAT = {"chat_content": f"{SECRET} 1"}
+MESSAGE = {"role": "user", "content": f"{SECRET} 1"}
+
+ATTEMPTS = [
+    Attempt("GET /sessions", "/sessions?before={theirs.session}", None),
+    Attempt("GET /sess/<sess_id>", "/sess/{theirs.session}", FORBIDDEN),
+    Attempt("PATCH /sess/<sess_id>", "/sess/{theirs.session}", FORBIDDEN, {"sess_name": "x"}),
+    Attempt("DELETE /sess/<sess_id>", "/sess/{theirs.session}", FORBIDDEN),
+    Attempt("POST /sess/<sess_id>/chat", "/sess/{theirs.session}/chat", FORBIDDEN, SESSION_CHAT),
+    Attempt("GET /sess/<sess_id>/chats", "/sess/{theirs.session}/chats", FORBIDDEN),
+    Attempt(
+        "GET /sess/<sess_id>/chats",
+        "/sess/{theirs.session}/chats?limit=1&before={theirs.session_chat}",
+        FORBIDDEN,
+    ),
+    Attempt(
+        "GET /sess/<sess_id>/chats",
+        "/sess/{mine.session}/chats?limit=1&before={theirs.session_chat}",
+        None,
+    ),
+    Attempt("GET /v1/chats/<chat_id>", "/v1/chats/{theirs.chat}", NO_CHAT),
+    Attempt("PUT /v1/chats/<chat_id>", "/v1/chats/{theirs.chat}", NO_CHAT, {"title": "x"}),
+    Attempt("DELETE /v1/chats/<chat_id>", "/v1/chats/{theirs.chat}", NO_CHAT),
+    Attempt("GET /v1/chats/<chat_id>/messages", "/v1/chats/{theirs.chat}/messages", NO_CHAT),
+    Attempt(
+        "POST /v1/chats/<chat_id>/message", "/v1/chats/{theirs.chat}/message", NO_CHAT, MESSAGE
+    ),
+    Attempt("POST /v1/chats/message", "/v1/chats/message?chat_id={theirs.chat}", NO_CHAT, MESSAGE),
+]
+every_attempt = pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
+
+
+def routes(app: Any) -> Iterator[tuple[str, set[str]]]:
+    """All routes of all dialects, `METHOD /rule`, each with the names of what it takes."""
+    document = app.test_client().get("/openapi.json").json
+    for rule in app.url_map.iter_rules():
+        if isinstance(app.blueprints.get(rule.endpoint.partition(".")[0]), Dialect):
+            documented = document["paths"][re.sub("<(?:[^:>]*:)?([^>]*)>", r"{\1}", rule.rule)]
+            for method in rule.methods - {"HEAD", "OPTIONS"}:
+                operation = documented[method.lower()]
+                given = [*documented.get("parameters", ()), *operation.get("parameters", ())]
+                taken = {each["name"] for each in given if each["in"] != "header"}
+                taken |= set(fields(operation.get("requestBody", {}), document))
+                yield f"{method} {rule.rule}", rule.arguments | taken
+
+
+def fields(part: Any, document: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[str]:
+    """The names of all fields of all schemas within a part of the document."""
+    if isinstance(part, list):
+        for each in part:
+            yield from fields(each, document, above)
+    if not isinstance(part, dict):
+        return
+    name = part.get("$ref", "").rpartition("/")[2]
+    if name and name not in above:
+        yield from fields(document["components"]["schemas"][name], document, (*above, name))
+    for key, each in part.items():
+        if key == "properties":
+            yield from each
+        if key not in ("example", "examples"):
+            yield from fields(each, document, above)
+
+
+@pytest.fixture
+def belongings() -> Callable[[Any, str], Belongings]:
+    """Makes one of everything for a caller; a text stands in all of it."""
+
+    def make(caller: Any, text: str) -> Belongings:
+        session = caller("POST", "/sess", {"sess_name": text}).json["data"]["sess_id"]
+        chat = caller("POST", "/v1/chats/", {"title": text}).json["id"]
+        for i in range(2):
+            headers = {"Idempotency-Key": "k"} if i else {}
+            said = {"chat_content": f"{text} {i}"}
+            sent = caller("POST", f"/sess/{session}/chat", said, headers=headers).json["data"]
+            message = {"role": "user", "content": f"{text} {i}"}
+            caller("POST", f"/v1/chats/{chat}/message", message, headers=headers)
+        return Belongings(session, sent["chat"]["chat_id"], chat)
+
+    return make
+
+
+@pytest.fixture
+def everything(mongo_uri, database_name):
+    """All documents of all collections, as they are now."""
+
+    def read() -> dict[str, list[Any]]:
+        with MongoClient(mongo_uri) as client:
+            database = client[database_name]
+            names = set(database.list_collection_names()) - {"health"}
+            return {name: sorted(database[name].find(), key=repr) for name in names}
+
+    return read
+
+
+def test_every_route_that_takes_an_id_is_tried(app):
+    taking = {route for route, names in routes(app) if any(map(AN_ID.search, names))}
+    assert taking == {attempt.route for attempt in ATTEMPTS}
+
+
+@every_attempt
+def test_a_stranger_is_refused_learns_nothing_and_changes_nothing(
+    app, call_as, belongings, everything, attempt
+):
+    strangers = [call_as(app, STRANGER), call_as(app, STRANGER, role="admin")]
+    theirs = belongings(call_as(app, OWNER), SECRET)
+    mine = belongings(strangers[0], "my own")
+    before = everything()
+    for stranger in strangers:
+        answer = attempt.call(stranger, theirs, mine)
+        if attempt.answer is None:
+            assert answer.status_code < 400
+        else:
+            assert (answer.status_code, answer.json) == attempt.answer
+        assert SECRET not in answer.text
+        assert OWNER not in answer.text
+    assert everything() == before
+
+
+@every_attempt
+def test_nobody_is_refused_and_changes_nothing(app, call_as, belongings, everything, attempt):
+    theirs = belongings(call_as(app, OWNER), SECRET)
+    before = everything()
+    answer = attempt.call(call_as(app, None), theirs, theirs)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert SECRET not in answer.text
+    assert everything() == before
+
+
+@every_attempt
+def test_the_owner_may(app, call_as, belongings, attempt):
+    """Or else the strangers were refused for another reason."""
+    owner = call_as(app, OWNER)
+    theirs = belongings(owner, SECRET)
+    assert attempt.call(owner, theirs, theirs).status_code in (200, 201)
+
+
+@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.answer == NO_CHAT], ids=str)
+def test_somebody_elses_looks_like_what_is_not_there(app, call_as, belongings, attempt):
+    stranger = call_as(app, STRANGER)
+    nothing = Belongings(session="0" * 24, session_chat="0" * 24, chat=2**40)
+    answer = attempt.call(stranger, nothing, nothing)
+    assert (answer.status_code, answer.json) == attempt.answer

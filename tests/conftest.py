@@ -16,9 +16,17 @@ from session_service.store.database import EMBEDDED_OPTIONS, SERVER_OPTIONS, Dat
 
 URI = "TEST_MONGO_URI"  # how the workers of a parallel run learn of it
 NAMED = "TEST_NAMED_SERVER"  # the same, but only where somebody named a server
-# Tests of these modules share a service on a LAN of its own, which takes seconds to set up.
-WHOLE_SERVICE = Path(__file__).with_name("service")
-SHARING = ("tests/discovery/test_service.py",)
+SERVICE = Path(__file__).with_name("service")
+BENCHMARKS = Path(__file__).with_name("test_benchmarks.py")
+# Tests of these modules share what takes seconds to set up.
+SHARING = (
+    "tests/service/test_accounts.py",
+    "tests/discovery/test_service.py",
+    "tests/service/test_example_engine.py",
+    "tests/service/test_openai.py",
+    "tests/service/test_tls.py",
+    "tests/test_embedded.py",
+)
 running = pytest.StashKey[tuple[embedded.EmbeddedDatabase, Path]]()
 
 
@@ -36,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with what takes longest, so that it does not end alone."""
-    items.sort(key=lambda item: not item.path.is_relative_to(WHOLE_SERVICE))
+    items.sort(key=lambda item: item.path != BENCHMARKS and SERVICE not in item.path.parents)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -83,12 +91,18 @@ def database_options(mongo_uri: str) -> Mapping[str, Any]:
     return EMBEDDED_OPTIONS if "retryWrites=false" in mongo_uri else SERVER_OPTIONS
 
 
+@pytest.fixture(scope="session")
+def dropping(mongo_uri: str) -> Iterator[MongoClient[Any]]:
+    """A connection that is kept: to sign in takes ten times as long as to drop a database."""
+    with MongoClient[Any](mongo_uri) as client:
+        yield client
+
+
 @pytest.fixture
-def database_name(mongo_uri: str) -> Iterator[str]:
+def database_name(dropping: MongoClient[Any]) -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     yield name
-    with MongoClient(mongo_uri) as client:
-        client.drop_database(name)
+    dropping.drop_database(name)
 
 
 @pytest.fixture

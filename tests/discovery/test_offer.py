@@ -37,7 +37,9 @@ def test_the_text_record_stays_small_with_every_api():
 def test_the_apis_are_those_that_the_application_speaks():
     app = create_app(Config(jwt_secret_key="k" * 32))
     dialects = [each for each in app.blueprints.values() if isinstance(each, Dialect)]
-    assert {each.name for each in dialects if each.prefixes} == set(APIS)
+    assert set(APIS) <= {each.name for each in dialects}
+    # An API may have several; its paths are those of one.
+    assert len(APIS) == sum(bool(each.prefixes) for each in dialects)
 
 
 def test_an_offer_survives_the_command_line():

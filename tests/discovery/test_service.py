@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pytest
 from zeroconf import ServiceBrowser, ServiceStateChange, Zeroconf
 
+from children import APIS
 from session_service import __version__
 from session_service.discovery import find
 from tests.discovery.avahi import Avahi
@@ -89,7 +90,7 @@ def test_avahi_sees_one_instance_of_each_type_with_the_truth_about_it(world):
                 (
                     *("txtvers=1", "path=/", "docs=/docs", "health=/health", "tls=0"),
                     f"version={__version__}",
-                    "apis=sessions",
+                    f"apis={','.join(APIS)}",
                 )
             )
         }
@@ -128,12 +129,13 @@ def test_zeroconf_of_a_peer_sees_it_come_once(world):
 def test_the_command_line_lists_it_for_programs_and_people(world):
     [known] = json.loads(until(lambda: listing(world.peer, "--json", "--wait", "2"), "an answer"))
     assert (known["name"], known["port"], known["tls"]) == (NAME, PORT, False)
-    assert (known["version"], known["apis"]) == (__version__, ["sessions"])
+    assert (known["version"], known["apis"]) == (__version__, list(APIS))
     assert known["url"] == f"http://10.77.0.1:{PORT}"
     assert known["health"]["status"] == 200
     first, second, third = listing(world.peer, "--wait", "2").splitlines()
     assert first.split() == ["NAME", "ADDRESSES", "PORT", "VERSION", "APIS", "HEALTH"]
-    assert second.split()[:6] == [*NAME.split(), REAL[0], str(PORT), __version__, "sessions"]
+    apis = ", ".join(APIS).split()
+    assert second.split()[:-2] == [*NAME.split(), REAL[0], str(PORT), __version__, *apis]
     assert second.endswith(" ms")
     assert third.split() == [REAL[1]]
 

@@ -3,23 +3,26 @@
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import jwt
+from pymongo import MongoClient
 
 from session_service.embedded.record import DataDir
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret that only the tests know, 32 bytes"
+METRICS_TOKEN = "a-token-for-prometheus"  # of the service that tests share
 GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "-c", "gunicorn.conf.py", "app:app"]
 DEVELOPMENT = [sys.executable, "app.py"]
 PATIENCE_S = 30.0
@@ -93,7 +96,8 @@ class Service:
 
     def ready(self, status: int = 200) -> "Service":
         def answers() -> bool:
-            assert self.process.poll() is None, self.log.read_text()
+            ended = self.process.poll()
+            assert ended is None, f"it ended with {ended}: {self.log.read_text()}"
             try:
                 return self.request("GET", "/health")[0] == status
             except OSError:
@@ -174,9 +178,9 @@ class Service:
         return found
 
     def database(self) -> list[int]:
-        """The pids of the supervisor and of the database."""
+        """The pids of its own supervisor and database."""
         record = DataDir(self.data).read_record()
-        if record is None or record.database is None:
+        if record is None or record.database is None or record.server != self.pid:
             return []
         return [record.supervisor, record.database]
 
@@ -196,3 +200,26 @@ def clean_up(services: list[Service]) -> None:
     for service in services:
         service.stop()
     until(lambda: not any(alive(pid) for pid in owned), "all processes to end")
+
+
+@contextmanager
+def running(folder: Path, uri: str | None, **settings: str) -> Iterator[Service]:
+    """A service that is ready, with a database on this server, or one of its own for None."""
+    with database_on(uri) as database:
+        service = Service(folder, GUNICORN, **settings, **database)
+        try:
+            yield service.ready()
+        finally:
+            clean_up([service])
+
+
+@contextmanager
+def database_on(uri: str | None) -> Iterator[dict[str, str]]:
+    """The settings for a new database on this server; none for None."""
+    if uri is None:
+        yield {}
+        return
+    name = f"test_{secrets.token_hex(6)}"
+    yield {"MONGO_URI": uri, "MONGO_DB": name}
+    with MongoClient[dict[str, Any]](uri) as client:
+        client.drop_database(name)

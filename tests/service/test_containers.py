@@ -45,16 +45,6 @@ def family(pid: int) -> list[int]:
     return [pid, *(each for child in children(pid) for each in family(child))]
 
 
-def test_sigterm_ends_the_first_process_and_all_others(contain):
-    service = contain().ready()
-    first = server(service)
-    everybody = family(first)
-    assert len(everybody) >= 4  # server, two workers, supervisor, database
-    os.kill(first, signal.SIGTERM)
-    assert service.process.wait(60) == 0
-    until(lambda: not any(map(alive, everybody)), "all processes to end")
-
-
 def test_sigterm_ends_a_server_that_is_starting(contain):
     service = contain()
     first = server(service)
@@ -63,18 +53,7 @@ def test_sigterm_ends_a_server_that_is_starting(contain):
     assert service.process.wait(20) in (0, 128 + signal.SIGTERM)
 
 
-def test_orphans_are_not_left_as_zombies(contain):
-    service = contain().ready()
-    first = server(service)
-    (supervisor,) = (each for each in children(first) if children(each))
-    (database,) = children(supervisor)
-    os.kill(supervisor, signal.SIGKILL)  # the database dies with it, a child of nobody
-    until(lambda: not Path(f"/proc/{database}").exists(), "the orphan to be waited for")
-    service.ready()
-    assert [state(each) for each in family(first)].count("Z") == 0
-
-
-def test_a_killed_container_leaves_data_that_the_next_one_takes_up(contain):
+def test_a_killed_container_leaves_data_that_the_next_one_takes_up_until_sigterm(contain):
     service = contain().ready()
     session_id = service.new_session()
     assert service.send(session_id, "hello")[0] == 201
@@ -83,13 +62,28 @@ def test_a_killed_container_leaves_data_that_the_next_one_takes_up(contain):
     again = contain(DATA_DIR=str(service.data)).ready()
     assert ("user", "hello") in again.texts(session_id)
 
+    first = server(again)
+    everybody = family(first)
+    assert len(everybody) >= 4  # server, worker, supervisor, database
+    os.kill(first, signal.SIGTERM)
+    assert again.process.wait(60) == 0
+    until(lambda: not any(map(alive, everybody)), "all processes to end")
 
-def test_two_containers_on_one_volume_are_one_too_many(contain):
-    first = contain().ready()
-    second = contain(DATA_DIR=str(first.data))
+
+def test_two_containers_on_one_volume_are_one_too_many_and_orphans_no_zombies(contain):
+    service = contain().ready()
+    second = contain(DATA_DIR=str(service.data))
     assert second.process.wait(60) == 1
     assert "is in use" in second.log.read_text()
-    assert first.request("GET", "/health")[0] == 200
+    assert service.request("GET", "/health")[0] == 200
+
+    first = server(service)
+    (supervisor,) = (each for each in children(first) if children(each))
+    (database,) = children(supervisor)
+    os.kill(supervisor, signal.SIGKILL)  # the database dies with it, a child of nobody
+    until(lambda: not Path(f"/proc/{database}").exists(), "the orphan to be waited for")
+    service.ready()
+    assert [state(each) for each in family(first)].count("Z") == 0
 
 
 def state(pid: int) -> str:

@@ -98,6 +98,7 @@ def reads_go_on(service: Service, session_id: str) -> None:
 
 
 def test_full_disk_stops_writing_and_nothing_else(serve, disk):
+    """Not even the return of a killed database to readers, nor a start."""
     service = serve(DATA_DIR=str(disk.data)).ready()
     _, database = service.database()
     session_id = service.new_session()
@@ -108,33 +109,19 @@ def test_full_disk_stops_writing_and_nothing_else(serve, disk):
         reads_go_on(service, session_id)
         disk.relieve()
         writers.wait_for_more()
-    check(writers, service)
-    assert service.database()[1] == database
+        assert service.database()[1] == database
 
-
-def test_database_killed_on_a_full_disk_comes_back_for_readers(serve, disk):
-    service = serve(DATA_DIR=str(disk.data)).ready()
-    session_id = service.new_session()
-    with Writers(service, session_id).at_work() as writers:
-        writers.wait_for_more()
         disk.fill(left=MIN_FREE_BYTES - LITTLE)
         writers.wait_for_refusals()
-        killed = service.database()[1]
-        os.kill(killed, signal.SIGKILL)
-        until(lambda: service.database()[1:] not in ([], [killed]), "another database")
+        os.kill(database, signal.SIGKILL)
+        until(lambda: service.database()[1:] not in ([], [database]), "another database")
         service.ready()
         reads_go_on(service, session_id)
         disk.relieve()
         writers.wait_for_more()
     check(writers, service)
 
-
-def test_service_starts_on_a_full_disk(serve, disk):
-    first = serve(DATA_DIR=str(disk.data)).ready()
-    session_id = first.new_session()
-    with Writers(first, session_id).at_work() as writers:
-        writers.wait_for_more()
-    first.stop()
+    service.stop()
     disk.fill(left=MIN_FREE_BYTES - LITTLE)
     second = serve(DATA_DIR=str(disk.data)).ready()
     reads_go_on(second, session_id)
@@ -154,17 +141,15 @@ def test_disk_filled_to_the_brim_at_once_loses_nothing(serve, disk):
         service.ready()
     check(writers, service)
 
-
-def test_database_that_gave_up_on_a_full_disk_is_replaced(serve, disk):
-    """Without a single free byte its next checkpoint fails, and it never recovers from that."""
-    service = serve(DATA_DIR=str(disk.data)).ready()
-    supervisor, database = service.database()
-    session_id = service.new_session()
+    # Without a single free byte its next checkpoint fails, and it never recovers from that.
+    supervisor, _ = service.database()
+    database = until(lambda: children(supervisor), "the database")
     with Writers(service, session_id).at_work() as writers:
         writers.wait_for_more()
         disk.fill_to_the_brim()
-        until(lambda: children(supervisor) != [database], "the database to be ended", 180)
-        disk.relieve()
-        writers.wait_for_more()
-        service.ready()
+        writers.wait_for_refusals()
+    until(lambda: children(supervisor) != database, "the database to be ended", 180)
+    disk.relieve()
+    service.ready()
     check(writers, service)
+    assert service.send(session_id, "afterwards")[0] == 201

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.service.running import DEVELOPMENT, Service, until
+from tests.service.running import DEVELOPMENT, METRICS_TOKEN, Service, until
 
 CHAT = {"method": "POST", "route": "/sess/{sess_id}/chat", "status": "201"}
 STORED = {"kind": "sessions", "sender": "user"}
@@ -131,14 +131,14 @@ def test_the_development_server_has_metrics_too(serve):
     assert value(found, "requests_total", **CHAT) == 1
 
 
-def test_the_token_is_asked_of_those_who_come_through_a_proxy(serve):
-    service = serve(METRICS_TOKEN="a-token-for-prometheus").ready()
+def test_the_token_is_asked_of_those_who_come_through_a_proxy(shared_service):
+    service = shared_service
     proxied = {"X-Forwarded-For": "192.168.1.7"}
     status, answer = service.request("GET", "/metrics", **proxied)
     assert (status, answer["status"]) == (403, "error")
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=15)
-    bearer = {"Authorization": "Bearer a-token-for-prometheus"}
+    bearer = {"Authorization": f"Bearer {METRICS_TOKEN}"}
     connection.request("GET", "/metrics", headers={**proxied, **bearer})
     assert connection.getresponse().status == 200
     connection.close()
-    assert "a-token-for-prometheus" not in service.log.read_text()
+    assert METRICS_TOKEN not in service.log.read_text()

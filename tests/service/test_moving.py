@@ -12,7 +12,7 @@ from pymongo import MongoClient
 
 from session_service.embedded import EmbeddedError, locate
 from session_service.embedded.record import DataDir
-from tests.service.running import ROOT, SECRET, alive, until
+from tests.service.running import ROOT, SECRET, Service, alive, until
 from tests.service.test_surviving import Senders, check
 
 pytestmark = pytest.mark.embedded
@@ -49,6 +49,10 @@ def test_service_moves_while_it_runs_and_goes_on_elsewhere(
     serve: Any, file: Path, tmp_path: Path
 ) -> None:
     service = serve().ready()
+    sessions = [service.new_session() for _ in range(40)]
+    for session_id in sessions:
+        assert service.send(session_id, "hello")[0] == 201
+    expected = {each: service.texts(each) for each in sessions}
     session_id = service.new_session()
     with Senders(service, session_id, count=4).at_work() as senders:
         senders.wait_for_more()
@@ -59,11 +63,13 @@ def test_service_moves_while_it_runs_and_goes_on_elsewhere(
     check(senders, service)
 
     moved = tmp_path / "moved"
-    imported = flask(moved, "import", file)
+    kill_an_import(file, moved)
+    imported = flask(moved, "import", file)  # the same command again
     assert imported.returncode == 0, imported.stderr
     assert imported.stdout.splitlines()[-1].endswith(" documents in all: finished")
     assert nothing_runs(moved)
     second = serve(DATA_DIR=str(moved)).ready()
+    assert {each: second.texts(each) for each in sessions} == expected
     texts = second.texts(session_id)
     users = [text for sender, text in texts if sender == "user"]
     assert set(before) <= set(users)
@@ -73,29 +79,14 @@ def test_service_moves_while_it_runs_and_goes_on_elsewhere(
     assert second.send(session_id, "afterwards")[0] == 201
 
 
-def test_killed_import_is_repeated_by_the_same_command(
-    serve: Any, file: Path, tmp_path: Path
-) -> None:
-    service = serve().ready()
-    sessions = [service.new_session() for _ in range(40)]
-    for session_id in sessions:
-        assert service.send(session_id, "hello")[0] == 201
-    assert flask(service.data, "export", file).returncode == 0
-    expected = {each: service.texts(each) for each in sessions}
-    service.stop()
-
-    moved = tmp_path / "moved"
-    with subprocess.Popen([*FLASK, "import", file], cwd=ROOT, env=environ(moved)) as importing:
-        until(partial(import_has_begun, moved), "the import to begin")
+def kill_an_import(file: Path, data_dir: Path) -> None:
+    with subprocess.Popen([*FLASK, "import", file], cwd=ROOT, env=environ(data_dir)) as importing:
+        until(partial(import_has_begun, data_dir), "the import to begin")
         importing.kill()
-    record = DataDir(moved).read_record()
+    record = DataDir(data_dir).read_record()
     assert record is not None
     assert record.database is not None
     until(lambda: not alive(record.database), "the database to follow")
-    again = flask(moved, "import", file)
-    assert again.returncode == 0, again.stderr
-    second = serve(DATA_DIR=str(moved)).ready()
-    assert {each: second.texts(each) for each in sessions} == expected
 
 
 def import_has_begun(data_dir: Path) -> bool:
@@ -110,10 +101,10 @@ def import_has_begun(data_dir: Path) -> bool:
     "words", [["import", "{}/cut"], ["export", "{}/none/file"], ["export", "{}/cut"]]
 )
 def test_what_cannot_be_done_is_said_in_one_line(
-    serve: Any, tmp_path: Path, words: list[str]
+    shared_embedded_service: Service, tmp_path: Path, words: list[str]
 ) -> None:
     (tmp_path / "cut").write_bytes(b"\x10\0\0\0 cut")
-    service = serve().ready()
+    service = shared_embedded_service
     service.new_session()
     done = flask(service.data, *(word.format(tmp_path) for word in words))
     assert done.returncode == 1

@@ -1,30 +1,46 @@
 """The whole service with a language model behind it, and with one that hangs."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.replies.upstream import Exchange, Upstream, chunk, fails, says, upstream
-from tests.service.running import Service, until
+from tests.service.running import Service, running, until
 
 MODEL = {"REPLY_ENGINE": "openai", "OPENAI_MODEL": "some-model", "OPENAI_API_KEY": "sk-secret"}
 
 
+@pytest.fixture(scope="module")
+def shared_endpoint():
+    with upstream() as serving:
+        yield serving
+
+
 @pytest.fixture
-def endpoint():
-    with upstream() as running:
-        yield running
+def endpoint(shared_endpoint: Upstream) -> Upstream:
+    shared_endpoint.requests.clear()
+    return shared_endpoint
 
 
-def answering(serve, endpoint: Upstream, **settings: str) -> Service:
-    return serve(**MODEL, OPENAI_BASE_URL=endpoint.url, **settings).ready()
+@pytest.fixture(scope="module")
+def answering(shared_endpoint: Upstream, mongo_uri: str, tmp_path_factory) -> Iterator[Service]:
+    settings = {
+        **MODEL,
+        "OPENAI_BASE_URL": shared_endpoint.url,
+        "OPENAI_SYSTEM_PROMPT": "Be kind.",
+        "REPLY_TIMEOUT_S": "5",
+        "REPLY_FALLBACK": "Later.",
+    }
+    with running(tmp_path_factory.mktemp("answering"), mongo_uri, **settings) as service:
+        yield service
 
 
-def test_replies_come_from_the_model_that_is_told_what_was_said_before(serve, endpoint):
+def test_replies_come_from_the_model_that_is_told_what_was_said_before(answering, endpoint):
     endpoint.answers = [says("你", "好！"), says("再", "见！")]
-    service = answering(serve, endpoint, OPENAI_SYSTEM_PROMPT="Be kind.")
+    service = answering
     session_id = service.new_session()
     assert service.send(session_id, "我是小明")[0] == 201
     status, answer = service.send(session_id, "我叫什么？")
@@ -44,7 +60,7 @@ def test_replies_come_from_the_model_that_is_told_what_was_said_before(serve, en
     assert "sk-secret" not in service.log.read_text()
 
 
-def test_a_model_that_hangs_costs_a_fallback_and_holds_up_nobody(serve, endpoint):
+def test_a_model_that_hangs_costs_a_fallback_and_holds_up_nobody(answering, endpoint):
     released = threading.Event()
 
     def hangs(exchange: Exchange) -> None:
@@ -53,7 +69,7 @@ def test_a_model_that_hangs_costs_a_fallback_and_holds_up_nobody(serve, endpoint
         released.wait(60)
 
     endpoint.answers = [hangs]
-    service = answering(serve, endpoint, REPLY_TIMEOUT_S="5", REPLY_FALLBACK="Later.", WORKERS="1")
+    service = answering
     sessions = [service.new_session() for _ in range(20)]
     with ThreadPoolExecutor(20) as senders:
         sent = [senders.submit(service.send, each, "a private question") for each in sessions]
@@ -68,9 +84,9 @@ def test_a_model_that_hangs_costs_a_fallback_and_holds_up_nobody(serve, endpoint
     assert "private" not in service.log.read_text()
 
 
-def test_a_key_that_is_refused_costs_a_fallback_and_is_told_to_the_log(serve, endpoint):
+def test_a_key_that_is_refused_costs_a_fallback_and_is_told_to_the_log(answering, endpoint):
     endpoint.answers = [fails("401 Unauthorized", "invalid_api_key")]
-    service = answering(serve, endpoint, REPLY_FALLBACK="Later.")
+    service = answering
     status, answer = service.send(service.new_session(), "hello")
     assert (status, answer["data"]["reply"]["chat_content"]) == (201, "Later.")
     assert "the endpoint answered 401 (invalid_api_key)" in service.log.read_text()

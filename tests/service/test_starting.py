@@ -1,5 +1,6 @@
 """How the service starts and what it leaves behind."""
 
+import json
 import os
 import signal
 import stat
@@ -9,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.running import DEVELOPMENT, ROOT, alive, free_port, until
+from tests.service.running import DEVELOPMENT, ROOT, Service, alive, until
 
 pytestmark = pytest.mark.embedded
 
 
-def test_it_says_where_it_is_and_has_one_database_for_all_workers(serve):
-    service = serve(WORKERS="2").ready()
+def test_it_says_where_it_is_and_has_one_database_for_all_workers(shared_embedded_service):
+    service = shared_embedded_service
     until(lambda: str(service.data) in service.log.read_text(), "its word")
     said = service.log.read_text()
     for place in (f"http://127.0.0.1:{service.port}", "/docs"):
@@ -27,28 +28,42 @@ def test_it_says_where_it_is_and_has_one_database_for_all_workers(serve):
     assert databases.stdout.split() == [str(service.database()[1])]
 
 
-def test_sigterm_ends_everything_and_a_new_start_finds_the_data(serve):
-    first = serve().ready()
-    owned = [*first.workers(), *first.database()]
-    session_id = first.new_session()
-    first.send(session_id, "hello")
-    assert first.stop() == 0
+def test_signals_end_everything_and_a_new_start_finds_the_data_and_the_secret(serve):
+    first = serve(JWT_SECRET_KEY="").ready()
+    kept = first.data / "jwt_key"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    bearer = {"Authorization": f"Bearer {token_of(first)}"}
+    created = first.request("POST", "/sess", {"sess_name": "kept"}, **bearer)
+    assert created[0] == 201
+    owned = first.owned()
+    assert first.stop(signal.SIGTERM) == 0
     until(lambda: not any(map(alive, owned)), "workers and database to end")
-    second = serve(DATA_DIR=str(first.data)).ready()
-    assert ("user", "hello") in second.texts(session_id)
 
-
-def test_ctrl_c_ends_everything_without_a_word(serve):
-    service = serve().ready()
-    owned = service.owned()
-    os.killpg(service.pid, signal.SIGINT)  # as a terminal does
-    assert service.process.wait(60) == 0
+    second = serve(JWT_SECRET_KEY="", DATA_DIR=str(first.data), WORKERS="2").ready()
+    for _ in range(8):  # whichever worker answers
+        status, answer = second.request("GET", "/sessions", **bearer)
+        assert (status, [each["sess_name"] for each in answer["data"]]) == (200, ["kept"])
+    owned = second.owned()
+    os.killpg(second.pid, signal.SIGINT)  # Ctrl-C, as a terminal sends it
+    assert second.process.wait(60) == 0
     until(lambda: not any(map(alive, owned)), "workers and database to end")
-    assert "Traceback" not in service.log.read_text()
+    assert "Traceback" not in second.log.read_text()
 
 
-def test_a_second_server_on_the_same_data_says_so_and_exits(serve):
-    first = serve().ready()
+def token_of(service: Service) -> str:
+    """One that its own command line prints."""
+    return subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app", "token", "alice"],
+        cwd=ROOT,
+        env=service.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+def test_a_second_server_on_the_same_data_says_so_and_exits(shared_embedded_service, serve):
+    first = shared_embedded_service
     second = serve(DATA_DIR=str(first.data))
     assert second.process.wait(30) != 0
     assert f"is in use by process {first.pid}" in second.log.read_text()
@@ -80,26 +95,6 @@ def test_a_setting_that_cannot_be_used_stops_the_start_with_one_line(
     assert told in said
 
 
-def test_an_unset_secret_is_made_once_and_kept(serve):
-    first = serve(JWT_SECRET_KEY="").ready()
-    kept = first.data / "jwt_key"
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    token = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "app", "token", "alice"],
-        cwd=ROOT,
-        env=first.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    bearer = {"Authorization": f"Bearer {token}"}
-    assert first.request("GET", "/sessions", **bearer)[0] == 200
-    first.stop()
-    second = serve(JWT_SECRET_KEY="", DATA_DIR=str(first.data)).ready()
-    for _ in range(8):  # whichever worker answers
-        assert second.request("GET", "/sessions", **bearer)[0] == 200
-
-
 def test_a_named_server_or_production_demands_a_secret(serve):
     for settings in ({"APP_ENV": "production"}, {"MONGO_URI": "mongodb://127.0.0.1:9"}):
         service = serve(JWT_SECRET_KEY="", **settings)
@@ -125,20 +120,17 @@ def test_the_development_server_keeps_its_database_over_a_reload(serve):
     until(lambda: not alive(database), "the database to end")
 
 
-def test_a_taken_port_leaves_no_database_behind(serve):
-    first = serve().ready()
-    second = serve(PORT=str(first.port))
+def test_a_taken_port_leaves_no_database_behind(shared_service, serve):
+    second = serve(PORT=str(shared_service.port))
     assert second.process.wait(60) == 1
-    assert f"PORT={first.port}: cannot listen there: Address" in second.log.read_text()
+    told = f"PORT={shared_service.port}: cannot listen there: Address"
+    assert told in second.log.read_text()
     assert not second.data.exists() or second.database() == []
 
 
-def test_logs_are_one_json_line_a_request_on_demand(serve):
-    import json
-
-    service = serve(LOG_FORMAT="json").ready()
-    service.request("GET", "/sessions", **{"X-Request-ID": "my-own-id"})
-    lines = [line for line in service.log.read_text().splitlines() if "my-own-id" in line]
+def test_logs_are_one_json_line_a_request_on_demand(shared_service):
+    shared_service.request("GET", "/sessions", user="carol", **{"X-Request-ID": "my-own-id"})
+    lines = [line for line in shared_service.log.read_text().splitlines() if "my-own-id" in line]
     assert len(lines) == 1
     line = json.loads(lines[0])
     assert (
@@ -148,12 +140,7 @@ def test_logs_are_one_json_line_a_request_on_demand(serve):
             "method": "GET",
             "path": "/sessions",
             "status": 200,
-            "user_id": "alice",
+            "user_id": "carol",
         }.items()
     )
     assert line["ms"] >= 0
-
-
-def test_a_port_may_be_chosen(serve):
-    port = free_port()
-    assert serve(PORT=str(port)).ready().port == port

@@ -1,9 +1,7 @@
 """Whatever dies, what was acknowledged is there, and the service comes back by itself."""
 
 import http.client
-import json
 import os
-import re
 import resource
 import signal
 import socket
@@ -90,20 +88,12 @@ def test_workers_are_killed(serve):
 
 
 @pytest.mark.embedded
-def test_the_database_is_killed(serve):
+def test_the_database_and_its_supervisor_are_killed(serve):
     service = serve(WORKERS="2").ready()
     with Senders(service, service.new_session()).at_work() as senders:
         for _ in range(3):
             senders.wait_for_more()
             os.kill(service.database()[1], signal.SIGKILL)
-        senders.wait_for_more()
-    check(senders, service)
-
-
-@pytest.mark.embedded
-def test_the_supervisor_is_killed(serve):
-    service = serve(WORKERS="2").ready()
-    with Senders(service, service.new_session()).at_work() as senders:
         senders.wait_for_more()
         os.kill(service.database()[0], signal.SIGKILL)
         senders.wait_for_more()
@@ -129,11 +119,38 @@ def test_everything_is_killed_and_started_again(serve):
 
 
 @pytest.mark.embedded
-def test_a_reload_fails_no_request(serve):
+def test_a_reload_fails_no_request_and_keeps_old_workers_until_new_ones_can_take_over(serve):
     service = serve(WORKERS="2").ready()
+    session_id = service.new_session()
+    owned = service.database()
+    with requests_without_end(service, session_id) as failed:
+        for _ in range(2):
+            before = set(service.workers())
+            service.process.send_signal(signal.SIGHUP)
+            until(partial(replaced, service, before), "new workers")
+    assert failed == []
+    assert service.database() == owned
+
+    old = set(service.workers())
+    service.process.send_signal(signal.SIGHUP)
+    new = until(lambda: set(service.workers()) - old, "new workers")
+    for pid in new:
+        os.kill(pid, signal.SIGSTOP)
+    for _ in range(20):
+        assert service.send(session_id, "hello")[0] == 201
+        time.sleep(0.1)
+    assert old <= set(service.workers())
+    for pid in new:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: not old & set(service.workers()), "old workers to end")
+    assert service.send(session_id, "hello")[0] == 201
+
+
+@contextmanager
+def requests_without_end(service: Service, session_id: str) -> Iterator[list[object]]:
+    """Sends messages all the while; gives the list of what failed."""
     failed: list[object] = []
     stop = threading.Event()
-    session_id = service.new_session()
 
     def ask() -> None:
         while not stop.is_set():
@@ -148,38 +165,16 @@ def test_a_reload_fails_no_request(serve):
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-
-    def replaced(old: set[int]) -> bool:
-        return len(service.workers()) == 2 and not old & set(service.workers())
-
-    before = set(service.workers())
-    for _ in range(2):
-        service.process.send_signal(signal.SIGHUP)
-        until(partial(replaced, before), "new workers")
-        before = set(service.workers())
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert failed == []
-    assert service.database()
+    try:
+        yield failed
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
-def test_a_reload_keeps_old_workers_until_new_ones_can_take_over(serve):
-    service = serve(WORKERS="2").ready()
-    session_id = service.new_session()
-    old = set(service.workers())
-    service.process.send_signal(signal.SIGHUP)
-    new = until(lambda: set(service.workers()) - old, "new workers")
-    for pid in new:
-        os.kill(pid, signal.SIGSTOP)
-    for _ in range(30):
-        assert service.send(session_id, "hello")[0] == 201
-        time.sleep(0.1)
-    assert old <= set(service.workers())
-    for pid in new:
-        os.kill(pid, signal.SIGCONT)
-    until(lambda: not old & set(service.workers()), "old workers to end")
-    assert service.send(session_id, "hello")[0] == 201
+def replaced(service: Service, old: set[int]) -> bool:
+    return len(service.workers()) == 2 and not old & set(service.workers())
 
 
 class Visitors:
@@ -245,6 +240,7 @@ def test_sigterm_under_load_fails_no_request(serve, again):
     assert "Traceback" not in service.log.read_text()
 
 
+@pytest.mark.embedded
 def test_messages_under_way_at_sigterm_are_acknowledged(serve):
     service = serve(WORKERS="2").ready()
     session_id = service.new_session()
@@ -270,7 +266,7 @@ def hanging_request(service: Service) -> Iterator[None]:
 
 
 def test_a_stop_does_not_wait_for_the_end_of_a_reload(serve):
-    service = serve(GRACEFUL_TIMEOUT="8").ready()
+    service = serve(GRACEFUL_TIMEOUT="10").ready()
     old = set(service.workers())
     with hanging_request(service), ExitStack() as hanging:
         service.process.send_signal(signal.SIGHUP)
@@ -280,7 +276,7 @@ def test_a_stop_does_not_wait_for_the_end_of_a_reload(serve):
             hanging.enter_context(hanging_request(service))
         began = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began < 11  # the reload waits for 8 s, and the stop for 8 s
+        assert time.monotonic() - began < 15  # the reload waits for 10 s, and the stop for 10 s
 
 
 def test_a_request_that_hangs_delays_the_stop_by_the_graceful_timeout_only(serve):
@@ -353,8 +349,8 @@ def open_connections(service: Service, count: int, half: bytes = b"") -> Iterato
         yield
 
 
-def test_hundreds_of_slow_connections_keep_nobody_from_being_served(serve):
-    service = serve(WORKERS="2").ready()
+def test_hundreds_of_slow_connections_keep_nobody_from_being_served(shared_service):
+    service = shared_service
     half = f"GET /sessions HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\nX-Slow: ".encode()
     taken = []
     with open_connections(service, 500, half):
@@ -387,65 +383,3 @@ def test_where_files_are_few_connections_wait_for_their_turn(serve):
     with open_connections(service, 400):
         assert service.request("GET", "/health")[0] == 200
     assert "Traceback" not in service.log.read_text()
-
-
-def say(service: Service, raw: bytes) -> bytes:
-    """All that is answered to these bytes, after which nothing follows."""
-    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
-        connection.sendall(raw)
-        connection.shutdown(socket.SHUT_WR)
-        return b"".join(iter(partial(connection.recv, 65536), b""))
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"POST /sess HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n%b\r\n\r\nzz\r\n{}\r\n",
-        b"POST /sess HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n%b\r\n\r\n{",
-        b"POST /sess HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n%b\r\n\r\n{}",
-        b"GET /sess/\xff\xfe HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n",
-        b"GET /sessions?before=\xff&limit=%%00 HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n",
-        b"GET /sessions HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\xe9\x01b\r\n%b\r\n\r\n",
-        b"GET /sessions HTTP/1.1\r\nHost: x\r\nIdempotency-Key: \xff\xfe\r\n%b\r\n\r\n",
-        b"NONSENSE\r\n\r\n%b",
-    ],
-)
-def test_broken_http_is_no_error_of_ours(shared_service, raw):
-    service = shared_service
-    token = service.bearer()
-    headers = f"Authorization: Bearer {token}\r\nContent-Type: application/json".encode()
-    answer = say(service, raw % headers)
-    assert not answer.startswith(b"HTTP/1.1 5"), answer
-    assert service.request("GET", "/health")[0] == 200
-
-
-@pytest.mark.parametrize(
-    ("raw", "status"),
-    [
-        (b"NONSENSE\r\n\r\n", 400),
-        (b"GET / HTTP/3.7\r\n\r\n", 400),
-        (b"G\xc3\x84T / HTTP/1.1\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nHost\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nTransfer-Encoding: nonesuch\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nExpect: miracles\r\n\r\n", 417),
-        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n", 414),
-        (b"GET / HTTP/1.1\r\nA: " + b"a" * 9000 + b"\r\n\r\n", 431),
-        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
-    ],
-)
-def test_what_is_no_http_is_refused_like_everything_else(shared_service, raw, status):
-    head, _, body = say(shared_service, raw).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 %d " % status)
-    answer = json.loads(body)
-    assert answer["status"] == "error"
-    assert re.search("[\u4e00-\u9fff]", answer["message"])
-    headers = dict(line.lower().split(b": ") for line in head.splitlines()[1:])
-    assert headers[b"content-type"] == b"application/json"
-    assert headers[b"x-content-type-options"] == b"nosniff"
-    assert headers[b"referrer-policy"] == b"no-referrer"
-    assert headers[b"connection"] == b"close"
-    assert b"server" not in headers
-    request_id = headers[b"x-request-id"].decode()
-    until(lambda: request_id in shared_service.log.read_text(), "the refusal in the log")

@@ -1,7 +1,6 @@
 """The whole service over TLS: as without it, and no worse for those who bring no handshake."""
 
 import http.client
-import shutil
 import signal
 import socket
 import ssl
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.running import DEVELOPMENT, GUNICORN, Service, alive, children, until
+from tests.service.running import DEVELOPMENT, Service, alive, children, running, until
 
 HANDSHAKES = 500
 CLIENT_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # and nothing after it
@@ -60,7 +59,9 @@ def said_over_plain_http(service: Service) -> bytes:
 
 
 @contextmanager
-def unfinished_handshakes(service: Service, count: int = HANDSHAKES) -> Iterator[None]:
+def unfinished_handshakes(
+    service: Service, count: int = HANDSHAKES
+) -> Iterator[list[socket.socket]]:
     """Keeps so many connections open that never get through their handshake."""
 
     def open_one(number: int) -> socket.socket:
@@ -70,23 +71,48 @@ def unfinished_handshakes(service: Service, count: int = HANDSHAKES) -> Iterator
         return connection
 
     with ExitStack() as stack:
-        for number in range(count):
-            stack.enter_context(open_one(number))
-        yield
+        yield [stack.enter_context(open_one(number)) for number in range(count)]
 
 
-@pytest.mark.parametrize("command", [GUNICORN, DEVELOPMENT])
-def test_https_is_spoken_and_its_certificate_holds(serve, certificate, command):
-    service = serve(command, **certificate).ready()
+@pytest.fixture(scope="session")
+def shared_certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def over_tls(
+    mongo_uri: str,
+    shared_certificate: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Service]:
+    """One service for the tests that do not harm it."""
+    folder = tmp_path_factory.mktemp("over-tls")
+    with running(folder, mongo_uri, WORKERS="2", **shared_certificate) as service:
+        yield service
+
+
+def test_https_is_spoken_and_its_certificate_holds(over_tls):
+    speaks_https(over_tls)
+
+
+def test_plain_http_is_refused_without_a_stack_trace(over_tls):
+    refuses_plain_http(over_tls)
+
+
+def test_the_development_server_speaks_https_and_nothing_else(serve, certificate):
+    service = serve(DEVELOPMENT, **certificate).ready()
+    speaks_https(service)
+    refuses_plain_http(service)
+
+
+def speaks_https(service: Service) -> None:
     session_id = service.new_session()
     assert service.send(session_id, "hello")[0] == 201
     assert service.texts(session_id)[0] == ("user", "hello")
     assert f"https://127.0.0.1:{service.port}" in service.log.read_text()
 
 
-@pytest.mark.parametrize("command", [GUNICORN, DEVELOPMENT])
-def test_plain_http_is_refused_without_a_stack_trace(serve, certificate, command):
-    service = serve(command, **certificate).ready()
+def refuses_plain_http(service: Service) -> None:
     answer = said_over_plain_http(service)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
     with socket.create_connection(("127.0.0.1", service.port)) as garbage:
@@ -97,15 +123,14 @@ def test_plain_http_is_refused_without_a_stack_trace(serve, certificate, command
     assert "SSLError" not in said
 
 
-def test_plain_http_is_told_what_to_speak(serve, certificate):
-    service = serve(WORKERS="2", **certificate).ready()
-    head, _, body = said_over_plain_http(service).partition(b"\r\n\r\n")
+def test_plain_http_is_told_what_to_speak(over_tls):
+    head, _, body = said_over_plain_http(over_tls).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert "HTTPS" in body.decode()
 
 
-def test_handshakes_that_never_end_keep_nobody_from_being_served(serve, certificate):
-    service = serve(WORKERS="2", **certificate).ready()
+def test_handshakes_that_never_end_keep_nobody_from_being_served(over_tls):
+    service = over_tls
     service.request("GET", "/health")
     with unfinished_handshakes(service):
         took = []
@@ -116,11 +141,10 @@ def test_handshakes_that_never_end_keep_nobody_from_being_served(serve, certific
     assert sorted(took)[len(took) // 2] < 0.25, took  # the contract's; half for a busy machine
 
 
-def test_a_handshake_has_to_end_in_time(serve, certificate):
-    service = serve(WORKERS="2", **certificate).ready()
-    for opening in (b"", CLIENT_HELLO):
-        with socket.create_connection(("127.0.0.1", service.port), timeout=30) as slow:
-            slow.sendall(opening)
+def test_a_handshake_has_to_end_in_time(over_tls):
+    with unfinished_handshakes(over_tls, 2) as both:
+        for slow in both:
+            slow.settimeout(30)
             with suppress(ConnectionResetError):
                 assert slow.recv(4096) == b""
 
@@ -163,25 +187,26 @@ def test_sigterm_serves_what_was_accepted(serve, certificate):
     assert "Traceback" not in service.log.read_text()
 
 
-def test_sighup_takes_a_renewed_certificate(serve, certificate, tmp_path):
-    service = serve(WORKERS="2", **certificate).ready()
+def test_sighup_takes_a_renewed_certificate(over_tls, shared_certificate):
+    service = over_tls
     first = serial_number(service)
-    make_certificate(tmp_path)
+    make_certificate(Path(shared_certificate["TLS_CERT"]).parent)
     assert serial_number(service) == first
     reload(service)
     until(lambda: serial_number(service) != first, "the new certificate")
     assert service.request("GET", "/health")[0] == 200
 
 
-def test_sighup_with_a_broken_certificate_changes_nothing(serve, certificate):
-    service = serve(WORKERS="2", **certificate).ready()
+def test_sighup_with_a_broken_certificate_changes_nothing(over_tls, shared_certificate):
+    service = over_tls
     workers = set(service.workers())
     shown = serial_number(service)
-    shutil.copy(certificate["TLS_CERT"], f"{certificate['TLS_CERT']}.kept")
-    Path(certificate["TLS_CERT"]).write_text("half a certif")
+    cert = Path(shared_certificate["TLS_CERT"])
+    kept = cert.read_bytes()
+    cert.write_text("half a certif")
     service.process.send_signal(signal.SIGHUP)
     until(lambda: "TLS_CERT" in service.log.read_text(), "a word about it")
-    shutil.copy(f"{certificate['TLS_CERT']}.kept", certificate["TLS_CERT"])
+    cert.write_bytes(kept)
     assert service.request("GET", "/health")[0] == 200
     assert serial_number(service) == shown
     until(lambda: set(service.workers()) == workers, "the same workers alone")

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo import ASCENDING, IndexModel
 
 from session_service.errors import ServiceError, Unavailable
 from session_service.store.database import Database
@@ -40,6 +42,25 @@ def test_indexes_of_an_empty_collection_come_along(
     export(source, file, silent)
     import_file(target, file, silent)
     assert contents(target) == contents(source)
+
+
+def test_who_needs_the_same_indexes_finds_them(
+    source: Database, target: Database, file: Path
+) -> None:
+    options: list[dict[str, Any]] = [
+        {"unique": True, "sparse": True},
+        {"expireAfterSeconds": 1_000_000_000, "sparse": True},
+        {"unique": True, "partialFilterExpression": {"n": {"$gt": 10}}},
+        {"expireAfterSeconds": 1_000_000_000, "partialFilterExpression": {"n": {"$gt": 10}}},
+    ]
+    needed = [IndexModel([(f"field{i}", ASCENDING)], **each) for i, each in enumerate(options)]
+    with source.writing() as opened:
+        opened.things.create_indexes(needed)
+    export(source, file, silent)
+    import_file(target, file, silent)
+    with target.writing() as opened:
+        for each in needed:
+            opened.things.create_indexes([each])
 
 
 def test_service_goes_on_in_the_new_place(

@@ -137,9 +137,9 @@ def _accounts(env: Environment) -> dict[str, Any]:
     return {
         "registration_enabled": env.bool("REGISTRATION_ENABLED", DEFAULT.registration_enabled),
         "account_id_start": env.whole("ACCOUNT_ID_START", first_id, 1, highest),
-        "admin_username": (env.str("ADMIN_USERNAME", "", validate=allowed.username) or "").strip(),
-        "admin_password": env.str("ADMIN_PASSWORD", "", validate=allowed.password),
-        "admin_email": allowed.stored_email(env.str("ADMIN_EMAIL", "", validate=allowed.email)),
+        "admin_username": env.username("ADMIN_USERNAME", ""),
+        "admin_password": env.password("ADMIN_PASSWORD", ""),
+        "admin_email": env.email("ADMIN_EMAIL", ""),
         "trusted_proxies": tuple(map(allowed.network, proxies)),
     }
 

@@ -116,7 +116,7 @@ class Page(FastApi):
 
 
 def integer(text: str) -> int | None:
-    """The whole number that a text writes in at most 64 bits; None where it is none."""
+    """The whole number that a text writes in up to 18 digits; None where it is none."""
     return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else None
 
 

@@ -26,6 +26,8 @@ class Environment(environs.Env):
 
     def __init__(self) -> None:
         super().__init__(eager=False)
+        for name, parse in allowed.PARSERS.items():
+            self.add_parser(name, parse)
 
     def _get_value(self, env_key: str, default: Any) -> Any:
         return os.environ.get(env_key) or default

@@ -106,7 +106,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A login that failed or is under way since `at` (ms), at its place among ten."""
+    """A login that failed or is under way since `at` (ms), at its place among ten.
+
+    At a place of name and address together: one that succeeded.
+    """
 
     place: str
     id: str

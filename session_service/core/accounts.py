@@ -1,6 +1,6 @@
 """Accounts: one store of people for all dialects.
 
-See contracts: identity; source: 会话 API, `auth.py` - 用户认证.
+See docs/accounts.md; source: 会话 API, `auth.py` - 用户认证.
 """
 
 import unicodedata
@@ -12,7 +12,7 @@ from typing import Protocol
 from session_service.core.log_store import Deadline
 from session_service.core.user_ids import as_integer
 from session_service.errors import Conflict, Forbidden, NotFound
-from session_service.models import ADMIN, Account, Role
+from session_service.models import ADMIN, Account, AccountStatus, Role
 
 
 class AccountStore(Protocol):
@@ -37,13 +37,13 @@ class AccountStore(Protocol):
     def set_password(self, account: Account, password_hash: str, now: int) -> bool:
         """Changes the password and moves its version on; false when another did before."""
 
-    def set_disabled(self, account_id: int, disabled: bool) -> bool: ...
+    def set_status(self, account_id: int, status: AccountStatus) -> None: ...
 
-    def bury(self, account_id: int) -> bool:
+    def bury(self, account_id: int) -> None:
         """Deletes an account, but for its id."""
 
     def list_admin(self, account_id: int) -> None:
-        """Adds an account to the list of admins that are active."""
+        """Adds it to the list of active admins, by which two who leave at once are told apart."""
 
     def unlist_admin(self, account_id: int) -> bool:
         """Takes an admin off the list; false when no other active one would be left on it."""
@@ -125,7 +125,8 @@ class Accounts:
 
     def all(self) -> Sequence[Account]:
         """All accounts that are not deleted, by id."""
-        return sorted(self._store.all(), key=lambda account: account.id)
+        with self._store.deadline():
+            return sorted(self._store.all(), key=lambda account: account.id)
 
     def verified(self, account: Account | None, password: str) -> bool:
         """Whether that is the password; takes as long where there is no account."""
@@ -150,14 +151,14 @@ class Accounts:
         """Refuses the account's logins and tokens; Conflict for the last active admin."""
         with self._store.deadline():
             self._leave_office(self._present(account_id))
-            self._store.set_disabled(account_id, True)
+            self._store.set_status(account_id, "disabled")
             self._changed()
 
     def enable(self, account_id: int) -> None:
         """Takes `disable` back; tokens of before hold again."""
         with self._store.deadline():
             account = self._present(account_id)
-            self._store.set_disabled(account_id, False)
+            self._store.set_status(account_id, "active")
             if account.role == ADMIN:
                 self._store.list_admin(account_id)
             self._changed()
@@ -211,7 +212,7 @@ class Accounts:
             )
             while not self._insert(account):
                 self._refuse_taken(username, email)
-                account = replace(account, id=self._store.next_id())
+                account = replace(account, id=self._store.next_id())  # the counter was set back
         return account
 
     def _insert(self, account: Account) -> bool:
@@ -235,4 +236,6 @@ class Accounts:
 def key_of(name: str) -> str:
     """What makes a username or an e-mail unique: NFKC and case folding."""
     folded = unicodedata.normalize("NFKC", name).casefold()
-    return unicodedata.normalize("NFKC", folded).strip().replace("。", ".")  # as e-mails are stored
+    return (
+        unicodedata.normalize("NFKC", folded).strip().replace("。", ".")
+    )  # e-mails are stored with plain dots

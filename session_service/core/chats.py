@@ -30,7 +30,7 @@ class ChatStore(Protocol):
 
     def insert_chat(self, chat: Chat) -> bool: ...
 
-    def page(self, user_id: int, *, now: int, skip: int, limit: int) -> list[Chat]: ...
+    def page(self, user_id: int, *, now: int, skip: int, limit: int | None) -> list[Chat]: ...
 
     def rename(self, chat_id: int, title: str, at: int) -> bool: ...
 
@@ -56,13 +56,13 @@ class Chats:
             chat_id, now = self._store.next_id(), self._clock()
             log = LogState(self._store.log_id(chat_id))
             chat = Chat(chat_id, user_id, title, created_at=now, updated_at=now, log=log)
-            self._store.insert_chat(chat)
+            self._store.insert_chat(chat)  # false: sent twice, stored by the first
         return chat
 
-    def list(self, user: User, *, skip: int, limit: int) -> Sequence[Chat]:
-        """The user's chats, newest first: at most `limit`, after the first `skip`."""
+    def list(self, user: User, *, skip: int = 0, limit: int | None = None) -> Sequence[Chat]:
+        """The user's chats, newest first: at most `limit` (None: all), after the first `skip`."""
         user_id = integer_id(user)
-        if not limit:
+        if limit == 0:
             return []
         with self._store.deadline():
             return self._store.page(user_id, now=self._clock(), skip=skip, limit=limit)
@@ -79,12 +79,12 @@ class Chats:
     def history(self, user: User, chat_id: int) -> tuple[Chat, Sequence[Entry]]:
         """A chat and all its messages, oldest first."""
         chat = self.get(user, chat_id)
-        return chat, self._log.everything(chat.log)
+        return chat, self._log.oldest(chat.log)
 
     def messages(self, user: User, chat_id: int, *, skip: int, limit: int) -> Sequence[Entry]:
         """At most `limit` messages, oldest first, after the first `skip`."""
         chat = self.get(user, chat_id)
-        return self._log.everything(chat.log, after=skip, limit=limit)
+        return self._log.oldest(chat.log, after=skip, limit=limit)
 
     def rename(self, user: User, chat_id: int, title: str) -> Chat:
         with self._store.deadline():

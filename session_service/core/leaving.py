@@ -1,11 +1,9 @@
-"""What goes with a user who is deleted. See contracts: phoebe, users."""
+"""What goes with a user who is deleted: the account, its sessions and chats."""
 
 from session_service.core.accounts import Accounts
 from session_service.core.chats import Chats
 from session_service.core.sessions import Sessions
 from session_service.models import User
-
-EVERYTHING = 2**53
 
 
 class Leaving:
@@ -25,5 +23,5 @@ class Leaving:
         user = User(str(account_id), "")
         for session in self._sessions.list(user)[0]:
             self._sessions.delete(user, session.id)
-        for chat in self._chats.list(user, skip=0, limit=EVERYTHING):
+        for chat in self._chats.list(user):
             self._chats.delete(user, chat.id)

@@ -1,25 +1,15 @@
 """Logging in, for all dialects: the right password, and not too many wrong ones before."""
 
-from typing import Protocol
-
-from session_service.core.accounts import key_of
+from session_service.core.accounts import Accounts, key_of
 from session_service.core.login_limit import LoginLimit
 from session_service.errors import Unauthorized
 from session_service.models import Account
 
 
-class Verifier(Protocol):
-    """Who knows the accounts and their passwords."""
-
-    def find(self, name: str) -> Account | None: ...
-
-    def verified(self, account: Account | None, password: str) -> bool: ...
-
-
 class Login:
     """Takes as long for a name that does not exist as for a password that is wrong."""
 
-    def __init__(self, accounts: Verifier, limit: LoginLimit) -> None:
+    def __init__(self, accounts: Accounts, limit: LoginLimit) -> None:
         self._accounts = accounts
         self._limit = limit
 
@@ -29,7 +19,8 @@ class Login:
         Raises Unauthorized (also for a disabled account), TooMany, or Unavailable.
         """
         account = self._accounts.find(name)
-        ticket = self._limit.begin(str(account.id) if account else f"?{key_of(name)}", address)
+        who = str(account.id) if account else f"?{key_of(name)}"  # no id begins with "?"
+        ticket = self._limit.begin(who, address)
         right = self._accounts.verified(account, password)
         if account is None or not right or account.status != "active":
             self._limit.failed(ticket)

@@ -1,8 +1,8 @@
 """The brute force limit: so many failed logins for a name or from an address, and no more.
 
-See contracts: identity. An attempt takes a place among ten of its name and ten of its address
-before the password is looked at, and gives it back when the password was right. So a thousand
-guesses at once are no more than ten, and a hundred right logins at once wait their turn.
+See docs/accounts.md, Failed logins. An attempt takes a place among ten of its name and ten of
+its address before the password is looked at, and gives it back when the password was right. So a
+thousand guesses at once are no more than ten, and a hundred right logins at once wait their turn.
 """
 
 import hashlib
@@ -48,10 +48,14 @@ class AttemptStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An attempt that may look at the password."""
+    """An attempt that may look at the password.
 
-    taken: Sequence[Attempt]  # its own
-    of_name: Sequence[Attempt]  # that failed before
+    `taken` are its own places, `of_name` what failed before; `known` is the place where it is
+    kept that the name logged in from the address, `known_since` when (ms, 0: never).
+    """
+
+    taken: Sequence[Attempt]
+    of_name: Sequence[Attempt]
     known: str
     known_since: int
 
@@ -99,32 +103,29 @@ class LoginLimit:
                 )
 
     def _try(self, name: str, address: str) -> Ticket | None:
-        """A ticket; None when all places are taken by attempts that are under way."""
+        """A ticket; None to look again: places were cleared, are under way, or went to others."""
         now = self._clock()
         names, addresses = _places("name", name), _places("address", address)
         known = f"known:{_digest(name, address)}"
-        found = self._store.find([known, *names, *addresses])
-        known_since = found[known].at if known in found else 0
-        is_known = known_since > now - KNOWN_MS
-        spent = [each for each in found.values() if each.place != known and _is_over(each, now)]
-        if spent:
+        found = dict(self._store.find([known, *names, *addresses]))
+        known_since = found.pop(known).at if known in found else 0
+        if spent := [each for each in found.values() if each.at <= now - WINDOW_MS]:
             self._store.remove(spent)
             return None
-        taken = []
-        for places, strict in ((names, not is_known), (addresses, True)):
-            failed = [found[each] for each in places if each in found]
-            failed = [each for each in failed if _has_failed(each, now)]
+        of_name, taken = _failed(found, names, now), list[Attempt]()
+        for places, failed, strict in (
+            (names, of_name, known_since <= now - KNOWN_MS),
+            (addresses, _failed(found, addresses, now), True),
+        ):
             if strict and len(failed) >= MOST_FAILED:
                 raise TooMany("too many failed logins", retry_after_s=_wait_s(failed, now))
-            free = [each for each in places if each not in found]
-            if strict and not free:
-                return None
-            if free:
+            if free := [each for each in places if each not in found]:
                 taken.append(Attempt(secrets.choice(free), _new_id(), now, failed=False))
+            elif strict:
+                return None
         if not self._store.take(taken, now + WINDOW_MS):
             self._store.remove(taken)
             return None
-        of_name = [found[each] for each in names if each in found and _has_failed(found[each], now)]
         return Ticket(taken, of_name, known, known_since)
 
 
@@ -140,12 +141,9 @@ def _new_id() -> str:
     return secrets.token_hex(8)
 
 
-def _is_over(attempt: Attempt, now: int) -> bool:
-    return attempt.at <= now - WINDOW_MS
-
-
-def _has_failed(attempt: Attempt, now: int) -> bool:
-    return attempt.failed or attempt.at < now - UNDER_WAY_MS
+def _failed(found: Mapping[str, Attempt], places: Iterable[str], now: int) -> list[Attempt]:
+    there = [found[each] for each in places if each in found]
+    return [each for each in there if each.failed or each.at < now - UNDER_WAY_MS]
 
 
 def _wait_s(failed: Iterable[Attempt], now: int) -> int:

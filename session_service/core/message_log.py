@@ -82,12 +82,12 @@ class MessageLog(Generic[H]):
         end = self._last_before(state, at)
         return self._store.between(state.id, end - limit, end + 1)
 
-    def everything(
+    def oldest(
         self, state: LogState, *, after: int = 0, limit: int | None = None, chunk: int = SHORT
     ) -> list[Entry]:
-        """All committed entries, oldest first, or `limit` of those that follow on `after`.
+        """The committed entries after the first `after`, oldest first: at most `limit`, or all.
 
-        What is long is read in several bounded reads.
+        A long read is several bounded ones.
         """
         entries: list[Entry] = []
         end = state.seq if limit is None else min(after + limit, state.seq)

@@ -137,7 +137,7 @@ class Sessions:
             elif limit is not None:
                 found = self._log.newest(state, limit)
         if before is None and limit is None:
-            found = self._log.everything(state)
+            found = self._log.oldest(state)
         return found, found[0].id if found and found[0].seq > 1 else None
 
     def post(self, user: User, session_id: str, text: str, key: str) -> Posted:

@@ -18,7 +18,7 @@ from session_service.models import Account, Claims, User
 
 REFRESH_S = 0.5  # one request asks for the generation, the others go on with what is known
 STALE_S = 0.85  # nobody goes on: all workers are to know of a change within a second
-MOST_S = 60.0  # for what was changed by hand in the database
+RECHECK_S = 60.0  # for what was changed by hand in the database
 REMEMBERED = 10_000
 
 
@@ -83,7 +83,7 @@ class Standing:
     def _look(self, claims: Claims) -> Seen:
         generation, now = self._current_generation(), self._now()
         seen = self._seen.get(claims.token_id)
-        if seen and seen.generation == generation and now < seen.at + MOST_S:
+        if seen and seen.generation == generation and now < seen.at + RECHECK_S:
             return seen
         account_id = as_integer(claims.subject)
         with self._store.deadline():

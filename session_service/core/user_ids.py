@@ -1,16 +1,18 @@
 """User ids where an API has them as integers; tokens carry them as text."""
 
+import re
+
 from session_service.errors import Forbidden
 from session_service.models import User
 
 LARGEST = 2**53 - 1  # what any JSON client can hold
+PLAIN = re.compile("[1-9][0-9]{0,15}")
 
 
 def as_integer(subject: str) -> int | None:
     """The id that a token's subject stands for; None where it is no integer written plainly."""
-    if not (subject.isascii() and subject.isdigit()) or subject.startswith("0"):
-        return None
-    return int(subject) if len(subject) <= len(str(LARGEST)) and int(subject) <= LARGEST else None
+    number = int(subject) if PLAIN.fullmatch(subject) else None
+    return number if number is not None and number <= LARGEST else None
 
 
 def integer_id(user: User) -> int:

@@ -76,27 +76,19 @@ def add_account_routes(
 
 
 def add_identity_routes(dialect: Dialect) -> None:
-    def show_caller() -> dict[str, Any]:
-        user: User = g.user
-        if user.account is None:
-            me = {"id": user.id, "email": None, "username": user.name, "created_at": None}
-        else:
-            me = show_account(user.account)
-        return me | {"role": user.role}
-
     @dialect.get("/v1/auth/test_token")
     @dialect.doc(tags=["auth"])
     @dialect.answers(200, words.Me(), example=ACCOUNT | {"role": "user"})
     def test_token() -> dict[str, Any]:
         """验证 Token · Who the token speaks for."""
-        return show_caller()
+        return show_user(g.user)
 
     @dialect.post("/v1/auth/test_token")
     @dialect.doc(tags=["auth"])
     @dialect.answers(200, words.Me(), example=ACCOUNT | {"role": "user"})
     def post_test_token() -> dict[str, Any]:
         """验证 Token · The same by POST."""
-        return show_caller()
+        return show_user(g.user)
 
 
 def show_account(account: Account) -> dict[str, Any]:
@@ -106,3 +98,10 @@ def show_account(account: Account) -> dict[str, Any]:
         "username": account.username,
         "created_at": iso_time(account.created_at),
     }
+
+
+def show_user(user: User) -> dict[str, Any]:
+    if user.account is not None:
+        return show_account(user.account) | {"role": user.role}
+    nobody = {"id": user.id, "email": None, "username": user.name, "created_at": None}
+    return nobody | {"role": user.role}

@@ -1,6 +1,6 @@
 """Who calls: a bearer token, read once and remembered while it holds.
 
-See contracts: HS256 by the shared secret, `exp` without leeway, `iat` and `nbf` at most a
+HS256 by the shared secret, `exp` without leeway, `iat` and `nbf` at most a
 minute ahead, `sub` the user's id as a string.
 """
 
@@ -26,7 +26,7 @@ LEEWAY_S = 60  # for `iat` and `nbf`: peers' clocks
 
 
 class Authentication:
-    """Sets `g.user` from the request's token, and `g.claims`; or raises Unauthorized.
+    """Sets `g.user` from the request's token; or raises Unauthorized.
 
     Verifying a signature costs more than the rest of a small request, so what a token said is
     remembered by its text; whether it still holds is looked at each time.
@@ -46,7 +46,7 @@ class Authentication:
         claims = self._known.get(token) or self._remember(token)
         if claims.expires_at <= self._now():
             raise Unauthorized("the token has expired", code="bad_token")
-        g.user, g.claims = self._judge(claims), claims
+        g.user = self._judge(claims)
 
     def _remember(self, token: str) -> Claims:
         self._known[token] = claims = read_token(token)

@@ -80,7 +80,6 @@ def read_form() -> dict[str, str]:
             BytesIO(raw), request.mimetype, len(raw), request.mimetype_params
         )
         form = {name: values.getlist(name)[-1] for name in values}
-        "".join([*form, *form.values()]).encode()
     except (ValueError, RequestEntityTooLarge) as error:
         raise Invalid(errors={"body": ["not_form"]}) from error
     for name, value in form.items():

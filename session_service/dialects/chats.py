@@ -59,7 +59,7 @@ def chats_dialects(
     )
     dialect = fastapi_dialect(
         "chats",
-        prefixes=(),
+        prefixes=(),  # failures are told apart by the path: the public one's holds for both
         description="对话与历史消息 · Chats and their messages",
         authenticate=authenticate,
     )

@@ -2,28 +2,29 @@
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from flask import request
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 ClientAddress = Callable[[], str]
 
 
-def client_address(proxies: Sequence[Network]) -> ClientAddress:
+def client_address(
+    proxies: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network],
+) -> ClientAddress:
     """Tells the address of the request's client.
 
     `X-Forwarded-For` is read from its end, as far as those who wrote it are among `proxies`.
     """
 
-    def trusted(address: Any) -> bool:
+    def trusted(address: Address) -> bool:
         return any(address in network for network in proxies)
 
     def find() -> str:
-        peer = _address(request.environ.get("REMOTE_ADDR", ""))
+        peer = address_of(request.environ.get("REMOTE_ADDR", ""))
         named = request.headers.get("X-Forwarded-For", "").split(",")
         while peer is not None and trusted(peer) and named:
-            further = _address(named.pop())
+            further = address_of(named.pop())
             if further is None:
                 break
             peer = further
@@ -32,7 +33,7 @@ def client_address(proxies: Sequence[Network]) -> ClientAddress:
     return find
 
 
-def _address(text: str) -> Any:
+def address_of(text: str) -> Address | None:
     """The address, without a port; None where it is none."""
     host = text.strip()
     if host.startswith("["):
@@ -40,7 +41,8 @@ def _address(text: str) -> Any:
     elif host.count(":") == 1:
         host = host.partition(":")[0]
     try:
-        address: Any = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

@@ -19,9 +19,8 @@ MESSAGES: Mapping[str, str] = {
     "no_registration": "Registration is disabled",
     "no_integer_id": "Chats need an integer user id",
     "not_found": "Chat not found",
-    "no_such_path": "Not Found",
     "chat_full": "This chat is full",
-    "too_many": "Too many failed logins, try again later",
+    "too_many": "Too many login attempts, try again later",
     "unavailable": "The database is not available, try again later",
     "storage_full": "The disk is full, nothing can be stored",
 }

@@ -1,12 +1,11 @@
 """`GET /metrics`: what the service has counted, for those who run it."""
 
 import hmac
-import ipaddress
 from collections.abc import Callable
-from typing import Any
 
 from flask import Response, g, request
 
+from session_service.dialects.client_address import address_of
 from session_service.dialects.dialect import Dialect
 from session_service.errors import Forbidden, Unauthorized
 from session_service.models import ADMIN
@@ -53,11 +52,8 @@ def _is_local() -> bool:
     """Whether the peer is on this machine, and speaks for itself."""
     if any(name in request.headers for name in FORWARDED):
         return False
-    try:
-        address: Any = ipaddress.ip_address(request.environ.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    return bool((getattr(address, "ipv4_mapped", None) or address).is_loopback)
+    peer = address_of(request.environ.get("REMOTE_ADDR", ""))
+    return peer is not None and peer.is_loopback
 
 
 def _has_token(token: str | None) -> bool:

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 
 from pymongo import ASCENDING, IndexModel
 
-from session_service.models import Account
+from session_service.models import Account, AccountStatus
 from session_service.store.collection import Collection
 from session_service.store.database import Database, Deadline
 from session_service.store.documents import Document
@@ -76,16 +76,14 @@ class AccountStore:
             },
         )
 
-    def set_disabled(self, account_id: int, disabled: bool) -> bool:
-        """False when there is no such account."""
-        return self._accounts.update(
-            {"_id": account_id, "status": {"$ne": "deleted"}},
-            {"$set": {"status": "disabled" if disabled else "active"}},
-        )
+    def set_status(self, account_id: int, status: AccountStatus) -> None:
+        """Sets it, unless the account is deleted."""
+        there = {"_id": account_id, "status": {"$ne": "deleted"}}
+        self._accounts.update(there, {"$set": {"status": status}})
 
-    def bury(self, account_id: int) -> bool:
-        """Deletes an account, but for its id; false when there is none."""
-        return self._accounts.update({"_id": account_id}, {"_id": account_id, "status": "deleted"})
+    def bury(self, account_id: int) -> None:
+        """Deletes an account, but for its id."""
+        self._accounts.update({"_id": account_id}, {"_id": account_id, "status": "deleted"})
 
     def list_admin(self, account_id: int) -> None:
         """Adds an account to the list of admins that are active."""

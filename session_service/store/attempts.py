@@ -3,14 +3,10 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from pymongo import ASCENDING, IndexModel
-
 from session_service.models import Attempt
-from session_service.store.collection import Collection
+from session_service.store.collection import EXPIRING, Collection
 from session_service.store.database import Database, Deadline
 from session_service.store.documents import Document, to_date
-
-FORGETS = IndexModel([("expires", ASCENDING)], expireAfterSeconds=0)
 
 
 class AttemptStore:
@@ -18,7 +14,7 @@ class AttemptStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._attempts = Collection(database, "login_attempts", [FORGETS])
+        self._attempts = Collection(database, "login_attempts", [EXPIRING])
 
     def deadline(self) -> AbstractContextManager[Deadline]:
         return self._database.deadline()

@@ -52,9 +52,10 @@ class ChatStore(LogStore[Chat]):
         }
         return self.insert_head(chat.log.id, document)
 
-    def page(self, user_id: int, *, now: int, skip: int, limit: int) -> list[Chat]:
-        """A user's chats, newest first: at most `limit`, after the first `skip`."""
-        return looking_back(lambda start: self._since(start, user_id), now, skip + limit)[skip:]
+    def page(self, user_id: int, *, now: int, skip: int, limit: int | None) -> list[Chat]:
+        """A user's chats, newest first: at most `limit` (None: all), after the first `skip`."""
+        most = 0 if limit is None else skip + limit
+        return looking_back(lambda start: self._since(start, user_id), now, most)[skip:]
 
     def rename(self, chat_id: int, title: str, at: int) -> bool:
         """Sets the title; false when there is no such chat."""

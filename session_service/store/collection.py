@@ -7,7 +7,7 @@ connection breaks.
 
 from collections.abc import Sequence
 
-from pymongo import IndexModel
+from pymongo import ASCENDING, IndexModel
 from pymongo.database import Database as MongoDatabase
 from pymongo.errors import AutoReconnect, OperationFailure
 
@@ -15,6 +15,9 @@ from session_service.store.database import Database
 from session_service.store.documents import Document
 
 DUPLICATE_KEY = 11000
+EXPIRING = IndexModel(
+    [("expires", ASCENDING)], expireAfterSeconds=0
+)  # at that date a document goes
 BATCH = 1000  # documents; the server sends fewer where they are large
 
 

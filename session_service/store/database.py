@@ -133,7 +133,9 @@ class Database:
         if not self._indexing.acquire(timeout=REQUEST_S):
             raise Unavailable("the indexes are still being made")
         try:
-            for name, indexes in () if self._indexed else self.required.items():
+            if self._indexed:
+                return
+            for name, indexes in self.required.items():
                 for index in indexes:  # FerretDB gives up at several that are there already
                     database[name].create_indexes([index])
             self._indexed = True

@@ -3,16 +3,13 @@
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from pymongo import ASCENDING, IndexModel
-
 from session_service.models import Account
 from session_service.store.accounts import to_account
-from session_service.store.collection import Collection
+from session_service.store.collection import EXPIRING, Collection
 from session_service.store.database import Database, Deadline
 from session_service.store.documents import to_date
 
 GENERATION = "token_generation"  # a document of `counters`
-FORGETS = IndexModel([("expires", ASCENDING)], expireAfterSeconds=0)
 LATEST = datetime(9999, 12, 31)
 
 
@@ -23,7 +20,7 @@ class StandingStore:
         self._database = database
         self._accounts = Collection(database, "accounts")
         self._counters = Collection(database, "counters")
-        self._revoked = Collection(database, "revoked_tokens", [FORGETS])
+        self._revoked = Collection(database, "revoked_tokens", [EXPIRING])
 
     def deadline(self) -> AbstractContextManager[Deadline]:
         return self._database.deadline()

@@ -154,7 +154,7 @@ class Room:
 
     def entries(self) -> list[Entry]:
         """What readers see; whether it is in order is looked at on every such occasion."""
-        entries = self.log.everything(self.state)
+        entries = self.log.oldest(self.state)
         check(self.state, entries)
         return entries
 

@@ -153,7 +153,7 @@ class StormProcess:
                 self.post(log_id, Draft(guest, key, {"text": key}, silent=True, event=event))
                 head = self.store.find(log_id)
                 assert head is not None
-                entries = self.log.everything(head.log)
+                entries = self.log.oldest(head.log)
                 check(head.log, entries)
                 self.log.mark_read_to(log_id, member, chance.choice(entries).created_at)
 

@@ -56,7 +56,7 @@ def test_reader_of_a_log_that_goes_sees_an_end(room: Room) -> None:
     state = room.state
     room.log.delete(state)
     assert room.log.newest(state, 10) == []
-    assert room.log.everything(state) == []
+    assert room.log.oldest(state) == []
     assert room.log.before(state, MORNING + 1, 10) == []
     assert not room.log.mark_read(room.id, "ann")
     assert not room.log.mark_read_to(room.id, "ann", MORNING)

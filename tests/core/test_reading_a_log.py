@@ -72,14 +72,14 @@ def test_empty_log_has_empty_pages(room: Room) -> None:
     assert room.log.newest(room.state, 10) == []
     assert room.log.before(room.state, MORNING, 10) == []
     assert room.log.before(room.state, 0, 10) == []
-    assert room.log.everything(room.state) == []
+    assert room.log.oldest(room.state) == []
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 8, 1000])
 def test_everything_is_read_in_chunks(chunk: int) -> None:
     entries = [entry(seq, seq) for seq in range(1, 8)]
     room = new_room().fill(entries)
-    assert room.log.everything(room.state, chunk=chunk) == entries
+    assert room.log.oldest(room.state, chunk=chunk) == entries
 
 
 def test_pages_end_where_the_head_stood(room: Room) -> None:
@@ -87,7 +87,7 @@ def test_pages_end_where_the_head_stood(room: Room) -> None:
     state = room.state
     room.say("second")
     assert room.log.newest(state, 10) == [first]
-    assert room.log.everything(state) == [first]
+    assert room.log.oldest(state) == [first]
     assert room.log.before(state, MORNING + 10, 10) == [first]
 
 

@@ -106,7 +106,7 @@ class Storm:
     def read(self, log_id: str) -> list[Entry]:
         head = self.store.find(log_id)
         assert head is not None
-        entries = self.log.everything(head.log)
+        entries = self.log.oldest(head.log)
         check(head.log, entries)
         return entries
 

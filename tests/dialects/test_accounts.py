@@ -717,7 +717,7 @@ def guess(api: Api, times: int, name: str = "alice", address: str = "10.0.0.{}")
 def limited(answer: TestResponse) -> bool:
     if answer.status_code != 429:
         return False
-    assert answer.json == {"detail": "Too many failed logins, try again later"}
+    assert answer.json == {"detail": "Too many login attempts, try again later"}
     assert 1 <= int(answer.headers["Retry-After"]) <= 300
     return True
 

@@ -167,7 +167,7 @@ def test_proposals_stay_behind(
     source: Database, target: Database, chats: Chats, file: Path
 ) -> None:
     state = chats.state(f"{1:024x}")
-    (entry,) = chats.log.everything(state)
+    (entry,) = chats.log.oldest(state)
     insert(source, "chats", {"_id": ObjectId(), "sess_id": ObjectId(state.id), "seq": 3})
     export(source, file, silent)
     import_file(target, file, silent)

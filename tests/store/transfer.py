@@ -68,7 +68,7 @@ class Chats:
         return session.log
 
     def texts(self, session_id: str) -> list[str]:
-        entries = self.log.everything(self.state(session_id))
+        entries = self.log.oldest(self.state(session_id))
         assert [entry.seq for entry in entries] == [*range(1, len(entries) + 1)]
         return [str(entry.content["chat_content"]) for entry in entries]
 

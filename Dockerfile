@@ -9,7 +9,7 @@ RUN python -m venv --without-pip /opt/session-service \
  && python -m pip --disable-pip-version-check --python /opt/session-service/bin/python install \
         --no-cache-dir --no-compile --only-binary :all: --require-hashes -r /build/requirements.txt
 WORKDIR /opt/session-service/app
-COPY app.py children.py config.py gunicorn.conf.py ./
+COPY app.py children.py config.py cores.py gunicorn.conf.py ./
 COPY schemas schemas
 COPY session_service session_service
 RUN /opt/session-service/bin/python -m compileall -q --invalidation-mode unchecked-hash \

@@ -6,8 +6,7 @@
 import os
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,13 @@ from flask_cors import CORS
 from flask_jwt_extended import JWTManager, create_access_token
 
 import config as settings
+import cores
 from children import Children
 from config import Config
+from cores import Cores
 from session_service import __version__, development, embedded
 from session_service.account_commands import account_commands
 from session_service.commands import database_commands
-from session_service.core.accounts import Accounts
-from session_service.core.chats import Chats
-from session_service.core.leaving import Leaving
-from session_service.core.login import Login
-from session_service.core.login_limit import LoginLimit
-from session_service.core.message_log import MessageLog
-from session_service.core.sessions import Sessions
-from session_service.core.standing import Standing
 from session_service.dialects.authentication import LEEWAY_S, Authentication, read_token
 from session_service.dialects.chats import chats_dialects
 from session_service.dialects.client_address import client_address
@@ -47,19 +40,9 @@ from session_service.housekeeping import Housekeeping
 from session_service.leash import die_with_parent
 from session_service.metrics.measures import CONTENT_TYPE, Metrics
 from session_service.metrics.places import entered
-from session_service.models import Chat, ReplyEngine, Session
-from session_service.native import beside_the_loop
-from session_service.passwords import Argon2Passwords
-from session_service.replies import load_engine
-from session_service.replies.openai_settings import OpenAISettings
-from session_service.replies.responder import Responder
-from session_service.store.accounts import AccountStore
-from session_service.store.attempts import AttemptStore
-from session_service.store.chats import ChatStore
+from session_service.models import FirstAdmin
 from session_service.store.database import EMBEDDED_OPTIONS, Database, check_uri
 from session_service.store.exporting import patient_client
-from session_service.store.sessions import SessionStore
-from session_service.store.standing import StandingStore
 
 RELOADED = "WERKZEUG_RUN_MAIN"  # set in the development server's reloaded child
 
@@ -74,30 +57,9 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
 
     database = database or connect(config)
     database.tell_failures(metrics.database_failed)
-    standing = Standing(StandingStore(database))
-    accounts = accounts_in(database, config, changed=standing.changed)
-    sessions, session_log = sessions_in(database, config, metrics)
-    chats, chat_log = chats_in(database, metrics)
-
-    authenticate = Authentication(standing.user)
-    apis = (
-        sessions_dialect(
-            sessions,
-            authenticate=authenticate,
-            title_chars=config.limits.title_chars,
-            message_chars=config.limits.message_chars,
-        ),
-        *chats_dialects(
-            accounts,
-            Login(accounts, LoginLimit(AttemptStore(database), clock=now_ms)),
-            chats,
-            authenticate=authenticate,
-            address=client_address(config.trusted_proxies),
-            title_chars=config.limits.title_chars,
-            message_chars=config.limits.message_chars,
-            assistant_chars=config.limits.assistant_chars,
-        ),
-    )
+    core = cores.build(config, database, metrics)
+    authenticate = Authentication(core.standing.user)
+    apis = apis_of(core, config, authenticate)
     service = service_dialect(database.healthy, like=apis[0])
     add_metrics_route(
         service,
@@ -107,63 +69,54 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
         authenticate=authenticate,
     )
     add_routes(app, apis, service)
-    app.extensions["housekeeping"] = Housekeeping(
-        (session_log, chat_log), accounts, admin_in(config)
+    add_commands(app, core, config)
+    app.extensions["housekeeping"] = Housekeeping(core.logs, core.accounts, admin_in(config))
+    return app
+
+
+def apis_of(core: Cores, config: Config, authenticate: Authentication) -> Sequence[Dialect]:
+    """The dialects; the first answers for paths that belong to none."""
+    limits = config.limits
+    return (
+        sessions_dialect(
+            core.sessions,
+            authenticate=authenticate,
+            title_chars=limits.title_chars,
+            message_chars=limits.message_chars,
+        ),
+        *chats_dialects(
+            core.accounts,
+            core.login,
+            core.chats,
+            authenticate=authenticate,
+            address=client_address(config.trusted_proxies),
+            title_chars=limits.title_chars,
+            message_chars=limits.message_chars,
+            assistant_chars=limits.assistant_chars,
+        ),
     )
+
+
+def add_commands(app: Flask, core: Cores, config: Config) -> None:
+    """What `flask --app app` can do."""
+    app.cli.add_command(token_command)
     for command in (
-        token_command,
         *database_commands(lambda: opened(config), config.mongo_db),
         *account_commands(
-            accounts,
-            delete=Leaving(accounts, sessions, chats),
-            revoke=lambda token: standing.revoke(read_token(token)),
+            core.accounts,
+            delete=core.leaving,
+            revoke=lambda token: core.standing.revoke(read_token(token)),
             at_hand=lambda: running(config),
         ),
     ):
         app.cli.add_command(command)
-    return app
 
 
-def accounts_in(database: Database, config: Config, changed: Callable[[], None]) -> Accounts:
-    """The accounts; who the configuration makes an admin cannot be registered."""
-    return Accounts(
-        AccountStore(database, config.account_id_start),
-        Argon2Passwords(beside_the_loop),
-        clock=now_ms,
-        changed=changed,
-        registration=config.registration_enabled,
-        reserved=[name for name in (config.admin_username, config.admin_email) if name],
-    )
-
-
-def sessions_in(
-    database: Database, config: Config, metrics: Metrics
-) -> tuple[Sessions, MessageLog[Session]]:
-    """The sessions, and the log of their chats."""
-    store = SessionStore(database)
-    log = MessageLog(store, clock=now_ms, stored=metrics.messages("sessions"))
-    responder = Responder(
-        reply_engine(config),
-        timeout_s=config.reply_timeout_s,
-        fallback=config.reply_fallback,
-        tell=metrics.replies(config.reply_engine),
-    )
-    patience_s = config.reply_timeout_s + 5
-    return Sessions(store, log, responder, clock=now_ms, patience_s=patience_s), log
-
-
-def chats_in(database: Database, metrics: Metrics) -> tuple[Chats, MessageLog[Chat]]:
-    """The chats, and the log of their messages."""
-    store = ChatStore(database)
-    log = MessageLog(store, clock=now_ms, stored=metrics.messages("chats"))
-    return Chats(store, log, clock=now_ms), log
-
-
-def admin_in(config: Config) -> tuple[str, str | None, str] | None:
-    """Name, e-mail and password of the first admin, if one is configured."""
+def admin_in(config: Config) -> FirstAdmin | None:
+    """The first admin, if one is configured."""
     if not config.admin_username:
         return None
-    return config.admin_username, config.admin_email or None, config.admin_password
+    return FirstAdmin(config.admin_username, config.admin_email or None, config.admin_password)
 
 
 def bare_app(config: Config) -> Flask:
@@ -203,26 +156,6 @@ def configured() -> tuple[Config, Flask]:
         sys.exit(f"session-service: {error}")
 
 
-def reply_engine(config: Config) -> ReplyEngine:
-    """The engine the configuration names; raises ServiceError where it cannot be started."""
-    openai = OpenAISettings(
-        base_url=config.openai_base_url,
-        api_key=config.openai_api_key,
-        model=config.openai_model,
-        system_prompt=config.openai_system_prompt,
-        context_tokens=config.openai_context_tokens,
-        max_tokens=config.openai_max_tokens,
-        temperature=config.openai_temperature,
-        timeout_s=config.reply_timeout_s,
-    )
-    return load_engine(
-        config.reply_engine,
-        rules_file=config.reply_rules_file,
-        openai=openai,
-        environ=os.environ,
-    )
-
-
 def running(config: Config) -> AbstractContextManager[object]:
     """For command lines: the embedded database runs, if there is one, as long as it is used."""
     return nullcontext() if config.mongo_uri else embedded.running(config.data_dir)
@@ -252,11 +185,6 @@ def connect(config: Config, **options: Any) -> Database:
         free_bytes=lambda: free_bytes(config.data_dir),
         **options,
     )
-
-
-def now_ms() -> int:
-    """The time in ms since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def check() -> None:

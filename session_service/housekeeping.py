@@ -10,7 +10,7 @@ import structlog
 from session_service.core.accounts import Accounts
 from session_service.core.message_log import GRACE_MS, MessageLog
 from session_service.errors import Conflict, ServiceError
-from session_service.models import ADMIN
+from session_service.models import ADMIN, FirstAdmin
 
 PAUSE_S = 60.0
 RETRY_PAUSE_S = 5.0
@@ -25,7 +25,7 @@ class Housekeeping:
         self,
         logs: Sequence[MessageLog[Any]],
         accounts: Accounts,
-        admin: tuple[str, str | None, str] | None,
+        admin: FirstAdmin | None,
     ) -> None:
         self._logs = logs
         self._accounts = accounts
@@ -36,12 +36,12 @@ class Housekeeping:
         threading.Thread(target=self._work, daemon=True).start()
 
     def ensure_admin(self) -> bool:
-        """Has the first admin made; false when the database could not be reached."""
+        """Has the first admin made; false when it is to be tried again."""
         if self._admin is None:
             return True
-        username, email, password = self._admin
+        name, email = self._admin.username, self._admin.email
         try:
-            role = self._accounts.ensure_admin(username, email, password)
+            role = self._accounts.ensure_admin(name, email, self._admin.password)
         except Conflict:
             log.warning("ADMIN_EMAIL belongs to another account: there is no admin", email=email)
         except ServiceError as error:
@@ -49,7 +49,7 @@ class Housekeeping:
             return False
         else:
             if role != ADMIN:
-                log.warning("ADMIN_USERNAME is an ordinary account, left as it is", name=username)
+                log.warning("ADMIN_USERNAME is an ordinary account, left as it is", name=name)
         return True
 
     def _work(self) -> None:

@@ -75,6 +75,15 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstAdmin:
+    """The admin whom the configuration names."""
+
+    username: str
+    email: str | None
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Claims:
     """What a token says: of whom (`subject`), until when and since when (seconds since 1970).
 

@@ -1,0 +1,110 @@
+"""The cores of the service, each with the stores it works on."""
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from config import Config
+from session_service.core.accounts import Accounts
+from session_service.core.chats import Chats
+from session_service.core.leaving import Leaving
+from session_service.core.login import Login
+from session_service.core.login_limit import LoginLimit
+from session_service.core.message_log import MessageLog
+from session_service.core.sessions import Sessions
+from session_service.core.standing import Standing
+from session_service.metrics.measures import Metrics
+from session_service.models import ReplyEngine
+from session_service.native import beside_the_loop
+from session_service.passwords import Argon2Passwords
+from session_service.replies import load_engine
+from session_service.replies.openai_settings import OpenAISettings
+from session_service.replies.responder import Responder
+from session_service.store.accounts import AccountStore
+from session_service.store.attempts import AttemptStore
+from session_service.store.chats import ChatStore
+from session_service.store.database import Database
+from session_service.store.sessions import SessionStore
+from session_service.store.standing import StandingStore
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """What the dialects and command lines call; `logs` are to be kept in order."""
+
+    standing: Standing
+    accounts: Accounts
+    login: Login
+    sessions: Sessions
+    chats: Chats
+    leaving: Leaving
+    logs: tuple[MessageLog[Any], ...]
+
+
+def build(config: Config, database: Database, metrics: Metrics) -> Cores:
+    """All of them on one database."""
+    standing = Standing(StandingStore(database))
+    accounts = Accounts(
+        AccountStore(database, config.account_id_start),
+        Argon2Passwords(beside_the_loop),
+        clock=now_ms,
+        changed=standing.changed,
+        registration=config.registration_enabled,
+        reserved=[name for name in (config.admin_username, config.admin_email) if name],
+    )
+    session_store, chat_store = SessionStore(database), ChatStore(database)
+    session_log = MessageLog(session_store, clock=now_ms, stored=metrics.messages("sessions"))
+    chat_log = MessageLog(chat_store, clock=now_ms, stored=metrics.messages("chats"))
+    sessions = Sessions(
+        session_store,
+        session_log,
+        responder(config, metrics),
+        clock=now_ms,
+        patience_s=config.reply_timeout_s + 5,
+    )
+    chats = Chats(chat_store, chat_log, clock=now_ms)
+    return Cores(
+        standing=standing,
+        accounts=accounts,
+        login=Login(accounts, LoginLimit(AttemptStore(database), clock=now_ms)),
+        sessions=sessions,
+        chats=chats,
+        leaving=Leaving(accounts, sessions, chats),
+        logs=(session_log, chat_log),
+    )
+
+
+def responder(config: Config, metrics: Metrics) -> Responder:
+    """Who makes the automatic replies, within the time that the configuration gives."""
+    return Responder(
+        reply_engine(config),
+        timeout_s=config.reply_timeout_s,
+        fallback=config.reply_fallback,
+        tell=metrics.replies(config.reply_engine),
+    )
+
+
+def reply_engine(config: Config) -> ReplyEngine:
+    """The engine the configuration names; raises ServiceError where it cannot be started."""
+    openai = OpenAISettings(
+        base_url=config.openai_base_url,
+        api_key=config.openai_api_key,
+        model=config.openai_model,
+        system_prompt=config.openai_system_prompt,
+        context_tokens=config.openai_context_tokens,
+        max_tokens=config.openai_max_tokens,
+        temperature=config.openai_temperature,
+        timeout_s=config.reply_timeout_s,
+    )
+    return load_engine(
+        config.reply_engine,
+        rules_file=config.reply_rules_file,
+        openai=openai,
+        environ=os.environ,
+    )
+
+
+def now_ms() -> int:
+    """The time in ms since 1970."""
+    return time.time_ns() // 1_000_000

@@ -3,6 +3,7 @@
 import unicodedata
 from typing import Any
 
+import regex
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from marshmallow import fields
 
@@ -11,6 +12,9 @@ from schemas.fields import Messages, Name
 LEAST_NAME, MOST_NAME = 2, 50
 LEAST_PASSWORD, MOST_PASSWORD = 6, 100
 MOST_EMAIL = 254
+SELECTORS = regex.compile(r"[\uFE00-\uFE0F]")  # how an emoji is to look: no part of a name
+# Nobody sees these: they make two names look alike.
+UNSEEN = regex.compile(r"(?V1)[[\p{Default_Ignorable_Code_Point}\u2800]--[\uFE00-\uFE0F]]")
 SPECIAL_USE_DOMAIN_NAMES.clear()  # on a LAN somebody is met at name.local
 
 
@@ -28,10 +32,10 @@ class Username(Name):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
-        plain = unicodedata.normalize("NFKC", name).strip()
+        plain = unicodedata.normalize("NFKC", SELECTORS.sub("", name)).strip()
         if len(plain) < LEAST_NAME:
             raise self.make_error("too_short", least=LEAST_NAME)
-        if "@" in plain or not name.isprintable():
+        if "@" in plain or not name.isprintable() or UNSEEN.search(name):
             raise self.make_error("not_plain")
         return name
 
@@ -89,7 +93,9 @@ def email(value: str) -> str | None:
     if len(address) > MOST_EMAIL:  # the validator takes seconds to refuse a million characters
         return None
     try:
-        found = validate_email(address, check_deliverability=False, globally_deliverable=False)
+        found = validate_email(
+            address, check_deliverability=False, globally_deliverable=False, strict=True
+        )
     except EmailNotValidError:
         return None
     return found.normalized

@@ -88,11 +88,12 @@ class Claims:
     """What a token says: of whom (`subject`), until when and since when (seconds since 1970).
 
     `token_id` tells it from all other tokens. `password_version` is there in our own tokens
-    only; `name` and `role` count for subjects without an account.
+    only; `name`, `username` and `role` count for subjects without an account.
     """
 
     subject: str
     name: str
+    username: str
     role: Role
     token_id: str
     expires_at: float
@@ -104,12 +105,14 @@ class Claims:
 class User:
     """Who calls: `id` is the token's subject, `name` what to call them.
 
-    `account` is missing where a peer on the LAN speaks for somebody we do not know.
+    `username` is what they log in with, as far as that is known. `account` is missing where a
+    peer on the LAN speaks for somebody without one.
     """
 
     id: str
     name: str
     role: Role = "user"
+    username: str = ""
     account: Account | None = None
 
 

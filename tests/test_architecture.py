@@ -83,7 +83,7 @@ DOORS = {
     "environs": {"session_service.allowed", "session_service.environment"},
     "pymongo": {"session_service.store", "session_service.embedded"},
     "bson": {"session_service.store"},
-    "regex": {"session_service.replies"},
+    "regex": {"schemas", "session_service.replies"},
     "openai": {"session_service.replies"},
     "httpx2": {"session_service.replies"},
     "yaml": {"session_service.replies"},

@@ -14,6 +14,8 @@ from session_service.core.user_ids import as_integer
 from session_service.errors import Conflict, Forbidden, NotFound
 from session_service.models import ADMIN, Account, AccountStatus, Role
 
+SELECTORS = dict.fromkeys(range(0xFE00, 0xFE10))  # of variants of a character
+
 
 class AccountStore(Protocol):
     """Where accounts are kept, under the keys by which they are unique."""
@@ -234,8 +236,10 @@ class Accounts:
 
 
 def key_of(name: str) -> str:
-    """What makes a username or an e-mail unique: NFKC and case folding."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return (
-        unicodedata.normalize("NFKC", folded).strip().replace("。", ".")
-    )  # e-mails are stored with plain dots
+    """What makes a username or an e-mail unique: NFKC, case folding, single blanks.
+
+    Dots are plain ones, as e-mails are stored; how an emoji is to look does not count.
+    """
+    folded = unicodedata.normalize("NFKC", name.translate(SELECTORS)).casefold()
+    words = unicodedata.normalize("NFKC", folded).split()
+    return " ".join(words).replace("。", ".")

@@ -66,8 +66,8 @@ class Standing:
         if seen.revoked or (account is not None and not _opens(claims, account)):
             raise Unauthorized("the token does not hold any more", code="bad_token")
         if account is None:
-            return User(claims.subject, claims.name, claims.role)
-        return User(claims.subject, account.username, account.role, account)
+            return User(claims.subject, claims.name, claims.role, claims.username)
+        return User(claims.subject, account.username, account.role, account.username, account)
 
     def revoke(self, claims: Claims) -> None:
         """Voids one token, everywhere within a second."""

@@ -103,5 +103,5 @@ def show_account(account: Account) -> dict[str, Any]:
 def show_user(user: User) -> dict[str, Any]:
     if user.account is not None:
         return show_account(user.account) | {"role": user.role}
-    nobody = {"id": user.id, "email": None, "username": user.name, "created_at": None}
+    nobody = {"id": user.id, "email": None, "username": user.username, "created_at": None}
     return nobody | {"role": user.role}

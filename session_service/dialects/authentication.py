@@ -97,7 +97,8 @@ def _claims(token: str, claims: dict[str, Any]) -> Claims:
         raise ValueError("claims of the wrong kind")
     return Claims(
         subject=subject,
-        name=_name(claims) or subject,
+        name=_name(claims, "nickname", "username") or subject,
+        username=_name(claims, "username", "nickname") or subject,
         role=ADMIN if claims.get("role") == ADMIN else "user",
         token_id=_token_id(token, subject, claims.get("jti")),
         expires_at=float(claims["exp"]),
@@ -112,9 +113,9 @@ def _token_id(token: str, subject: str, jti: object) -> str:
     return hashlib.sha256(f"{subject}\0{own}".encode()).hexdigest()
 
 
-def _name(claims: dict[str, Any]) -> str:
-    """What to call a user known by the token alone: nickname or username, as far as printable."""
-    for claim in (claims.get("nickname"), claims.get("username")):
+def _name(claims: dict[str, Any], *names: str) -> str:
+    """What to call a user known by the token alone: the first of these that is printable."""
+    for claim in map(claims.get, names):
         if isinstance(claim, str):
             name = "".join(each for each in claim if each.isprintable()).strip()
             if name:

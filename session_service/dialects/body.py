@@ -17,7 +17,8 @@ from werkzeug.wsgi import get_input_stream
 from session_service.errors import Invalid, TooLarge, UnsupportedType
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-MOST_PARTS = 100
+MOST_PARTS, MOST_PART_BYTES = 100, 64 * 1024
+SECRET = "password"  # noqa: S105  the name of a field
 SILENCE_S = 20.0  # between two pieces of a body
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
@@ -58,7 +59,7 @@ def read_object() -> dict[str, Any] | None:
     raw = read_body(current_app.config["MAX_CONTENT_LENGTH"])
     if not raw:
         return None
-    if not _is_json(request):
+    if not _is_json(request) or _is_encoded(request):
         raise UnsupportedType("the body must be JSON in UTF-8")
     value = parse(raw)
     if not isinstance(value, dict):
@@ -69,17 +70,21 @@ def read_object() -> dict[str, Any] | None:
 def read_form() -> dict[str, str]:
     """The request's form, URL-encoded or multipart; of what is sent twice the last.
 
+    What is sent empty counts as not sent.
+
     Raises TooLarge, UnsupportedType or Invalid.
     """
     raw = read_body(current_app.config["MAX_CONTENT_LENGTH"])
-    if raw and request.mimetype not in FORMS:
+    if raw and (request.mimetype not in FORMS or _is_encoded(request)):
         raise UnsupportedType("the body must be a form")
     try:
-        parser = FormDataParser(_in_memory, max_form_parts=MOST_PARTS, silent=False)
+        parser = FormDataParser(
+            _in_memory, MOST_PART_BYTES, max_form_parts=MOST_PARTS, silent=False
+        )
         _, values, _ = parser.parse(
             BytesIO(raw), request.mimetype, len(raw), request.mimetype_params
         )
-        form = {name: values.getlist(name)[-1] for name in values}
+        form = {name: sent[-1] for name, sent in values.lists() if sent[-1]}
     except (ValueError, RequestEntityTooLarge) as error:
         raise Invalid(errors={"body": ["not_form"]}) from error
     for name, value in form.items():
@@ -142,6 +147,10 @@ def parse(raw: bytes) -> Any:
     return value
 
 
+def _is_encoded(req: Request) -> bool:
+    return req.headers.get("Content-Encoding", "identity").lower() != "identity"
+
+
 def _is_json(req: Request) -> bool:
     kind = req.mimetype
     charset = req.mimetype_params.get("charset", "utf-8").lower()
@@ -191,7 +200,10 @@ def _path(link: Link | None) -> str:
     while link is not None:
         link, key = link
         keys.append(str(key))
-    return ".".join(reversed(keys[:-1])) or "body"  # the last is the place of the whole
+    keys = keys[-2::-1]  # the last is the place of the whole
+    if SECRET in keys:
+        keys = keys[: keys.index(SECRET) + 1]  # what stands inside is not to be told
+    return ".".join(keys) or "body"
 
 
 def _unfit_text(text: str) -> str | None:

@@ -41,7 +41,7 @@ def address_of(text: str) -> Address | None:
     elif host.count(":") == 1:
         host = host.partition(":")[0]
     try:
-        address = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

@@ -11,7 +11,7 @@ from session_service.dialects.idempotency import HEADER
 from session_service.errors import Invalid, KeyReused, ServiceError
 
 MESSAGES: Mapping[str, str] = {
-    "no_token": "Not authenticated",
+    "no_token": "Could not validate credentials",
     "bad_token": "Could not validate credentials",
     "wrong_login": "Incorrect username or password",
     "email_taken": "Email already registered",

@@ -72,7 +72,7 @@ def elsewhere(voids: Voids) -> Standing:
 
 
 def claims(subject: str = "1", **said: Any) -> Claims:
-    claims = Claims(subject, "Ann", "admin", f"of {subject}", 2e9, 1.75e9, None)
+    claims = Claims(subject, "Ann", "ann", "admin", f"of {subject}", 2e9, 1.75e9, None)
     return replace(claims, **said)
 
 
@@ -85,8 +85,8 @@ def holds(standing: Standing, token: Claims) -> bool:
 
 
 def test_a_subject_without_an_account_is_whom_its_token_says(here):
-    assert here.user(claims("ann")) == User("ann", "Ann", "admin")
-    assert here.user(claims("7")) == User("7", "Ann", "admin")
+    assert here.user(claims("ann")) == User("ann", "Ann", "admin", "ann")
+    assert here.user(claims("7")) == User("7", "Ann", "admin", "ann")
 
 
 def test_a_subject_that_is_no_id_is_not_looked_up(here, voids):
@@ -97,7 +97,7 @@ def test_a_subject_that_is_no_id_is_not_looked_up(here, voids):
 
 def test_of_an_account_name_and_role_are_its_own(here, voids):
     voids.accounts[1] = account = Account(1, "alice")
-    assert here.user(claims()) == User("1", "alice", "user", account)
+    assert here.user(claims()) == User("1", "alice", "user", "alice", account)
 
 
 @pytest.mark.parametrize("status", ["disabled", "deleted"])

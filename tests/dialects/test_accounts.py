@@ -818,7 +818,7 @@ CLIENTS = (
     ("10.0.0.1", "[2001:db8::1]", "2001:db8::1"),
     ("10.0.0.1", "[2001:db8:0::1]:443", "2001:db8::1"),
     ("fd00::1", "2001:db8::1", "2001:db8::1"),
-    ("fe80::1%eth0", "1.2.3.4", "fe80::1%eth0"),
+    ("fe80::1%eth0", "1.2.3.4", "fe80::1"),
     ("10.0.0.1", "nonsense", "10.0.0.1"),
     ("10.0.0.1", "1.2.3.4, nonsense", "10.0.0.1"),
     ("10.0.0.1", "1.2.3.4, unknown, 10.0.0.2", "10.0.0.2"),
@@ -871,3 +871,63 @@ def test_a_database_that_is_gone_is_503(make, database_options):
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     nowhere.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["eve\u3164", "e\u034fve", "eve\u2800", "eve\U000e0100", "e\ufe0f"],
+    ids=["Hangul filler", "joiner", "braille blank", "ideographic variant", "one character"],
+)
+def test_a_username_with_what_nobody_sees_is_refused(api, name):
+    answer = api.register(name, "eve@lan.local")
+    assert answer.status_code == 422
+    assert answer.json["detail"][0]["loc"] == ["body", "username"]
+
+
+def test_how_an_emoji_is_to_look_tells_no_names_apart(api):
+    assert api.register("❤x", "one@lan.local").status_code == 200
+    assert api.register("❤\ufe0fx", "two@lan.local").status_code == 400
+
+
+def test_usernames_with_other_blanks_inside_are_one(api):
+    assert api.register("eve  adams", "one@lan.local").status_code == 200
+    assert api.register("eve adams", "two@lan.local").status_code == 400
+    assert api.login("Eve Adams").status_code == 200
+
+
+def test_a_local_part_of_65_characters_is_no_email(api):
+    assert api.register("eve", f"{'a' * 65}@lan.local").status_code == 422
+    assert api.register("eve", f"{'a' * 64}@lan.local").status_code == 200
+
+
+@pytest.mark.parametrize("inside", ['"\\u0000"', "99999999999999999999", "[NaN]"])
+def test_what_stands_inside_a_password_is_not_told(api, inside):
+    body = f'{{"email": "e@x.org", "username": "eve", "password": {{"S3cret": {inside}}}}}'
+    answer = api.app.test_client().post(
+        "/v1/auth/register", data=body, content_type="application/json"
+    )
+    assert answer.status_code == 422
+    assert answer.json["detail"][0]["loc"] == ["body", "password"]
+    assert "S3cret" not in answer.text
+
+
+def test_what_a_form_sends_empty_is_not_sent(api):
+    api.new("alice")
+    form = {"username": "alice", "password": PASSWORD, "grant_type": ""}
+    client = api.app.test_client()
+    assert client.post("/v1/auth/token", data=form).status_code == 200
+    refused = client.post("/v1/auth/token", data=form | {"username": ""})
+    assert refused.json["detail"][0]["type"] == "missing"
+
+
+def test_a_compressed_body_is_refused_as_such(api):
+    registration = {"username": "alice", "email": "a@x.org", "password": PASSWORD}
+    client, headers = api.app.test_client(), {"Content-Encoding": "gzip"}
+    paths = {"/v1/auth/register": {"json": registration}, "/v1/auth/token": {"data": registration}}
+    for path, body in paths.items():
+        assert client.post(path, headers=headers, **body).status_code == 415
+
+
+def test_a_peers_user_is_shown_with_its_username(api, make_token):
+    me = api.who(make_token("p1", username="un", nickname="nick")).json
+    assert (me["id"], me["username"]) == ("p1", "un")

@@ -294,8 +294,8 @@ def test_a_subject_that_is_no_integer_has_no_chats(app, call_as, chat, documents
 def test_nobody_gets_in(app, call_as, chat, documents):
     before = documents()
     for headers, detail in (
-        ({}, "Not authenticated"),
-        ({"Authorization": "Basic dTpw"}, "Not authenticated"),
+        ({}, "Could not validate credentials"),
+        ({"Authorization": "Basic dTpw"}, "Could not validate credentials"),
         ({"Authorization": "Bearer x.y.z"}, "Could not validate credentials"),
     ):
         for method, path, body in CALLS:

@@ -116,10 +116,23 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change of membership that a message carries; true once that message is committed."""
+    """A change that a message makes; true once that message is committed.
 
-    kind: Literal["add", "remove"]
-    member: str
+    `subject` is the member who joins (in a role) or leaves, or the new status of the log.
+    """
+
+    kind: Literal["add", "remove", "status"]
+    subject: str
+    role: str = ""
+
+
+class Joined(NamedTuple):
+    """How a new member begins: what it has seen and read, since when (ms), and in which role."""
+
+    seen: int
+    read: int
+    at: int
+    role: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +149,7 @@ class Draft:
     content: Mapping[str, Any]
     to: str | None = None
     silent: bool = False
-    event: Event | None = None
+    events: tuple[Event, ...] = ()
 
 
 class Entry(NamedTuple):
@@ -150,7 +163,7 @@ class Entry(NamedTuple):
     content: Mapping[str, Any]
     to: str | None = None
     silent: bool = False
-    event: Event | None = None
+    events: tuple[Event, ...] = ()
     id: str = ""
     seq: int = 0
     created_at: int = 0
@@ -162,6 +175,7 @@ class LogState:
 
     `at` is the time (ms) of the last committed message, `total` how many count. `seen[u]`
     is how many of those the member u has seen or sent, `read[u]` the seq up to which u read.
+    `status` is what events make it.
     """
 
     id: str
@@ -171,6 +185,7 @@ class LogState:
     members: tuple[str, ...] = ()
     seen: Mapping[str, int] = field(default_factory=dict)
     read: Mapping[str, int] = field(default_factory=dict)
+    status: str = ""
 
     def unread(self, member: str) -> int:
         return self.total - self.seen[member]
@@ -180,16 +195,17 @@ class LogState:
 class Changes:
     """The difference that committing a run of entries makes.
 
-    `total` and `seen` are increments; `joined` holds the new members' first (seen, read);
-    `members` is the list as it is afterwards, `left` who is no longer on it.
+    `total` and `seen` are increments; `members` is the list as it is afterwards, `joined` how
+    those who are new to it begin, `left` who is no longer on it.
     """
 
     last: Entry
     total: int
     seen: Mapping[str, int]
-    joined: Mapping[str, tuple[int, int]]
+    joined: Mapping[str, Joined]
     left: frozenset[str]
     members: tuple[str, ...]
+    status: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,7 @@ class Send(Generic[H]):
                 draft.content,
                 draft.to,
                 draft.silent,
-                draft.event,
+                draft.events,
                 id=self._tools.entry_id(at + i),
                 seq=state.seq + 1 + i,
                 created_at=at + i,

@@ -38,7 +38,7 @@ def some_time(data: st.DataObject, times: Sequence[int]) -> int:
 
 def joins() -> list[Entry]:
     return [
-        entry(seq, seq, member, silent=True, event=Event("add", member))
+        entry(seq, seq, member, silent=True, events=(Event("add", member),))
         for seq, member in enumerate(MEMBERS, 1)
     ]
 
@@ -79,7 +79,7 @@ def test_empty_log_has_empty_pages(room: Room) -> None:
 def test_everything_is_read_in_chunks(chunk: int) -> None:
     entries = [entry(seq, seq) for seq in range(1, 8)]
     room = new_room().fill(entries)
-    assert room.log.everything(room.state, chunk) == entries
+    assert room.log.everything(room.state, chunk=chunk) == entries
 
 
 def test_pages_end_where_the_head_stood(room: Room) -> None:
@@ -174,7 +174,7 @@ def test_mark_up_to_a_time_holds_whatever_happens_meanwhile(room: Room, meanwhil
     room.store.before["mark_read_to"] = {
         "sends": partial(room.elsewhere().say, "third", "ann"),
         "marks": partial(room.log.mark_read, room.id, "bob"),
-        "leaves": partial(room.elsewhere().say, "bye", "bob", event=Event("remove", "bob")),
+        "leaves": partial(room.elsewhere().say, "bye", "bob", events=(Event("remove", "bob"),)),
         "deletes": partial(room.log.delete, room.state),
     }[meanwhile]
     marked = room.log.mark_read_to(room.id, "bob", first.created_at)

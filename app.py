@@ -25,15 +25,20 @@ from session_service.account_commands import account_commands
 from session_service.commands import database_commands
 from session_service.core.accounts import Accounts
 from session_service.core.chats import Chats
+from session_service.core.conversations import Conversations
 from session_service.core.leaving import Leaving
 from session_service.core.login import Login
 from session_service.core.login_limit import LoginLimit
 from session_service.core.message_log import MessageLog
+from session_service.core.orders import Orders
+from session_service.core.people import People
 from session_service.core.sessions import Sessions
 from session_service.core.standing import Standing
+from session_service.core.waiting import Waiters
 from session_service.dialects.authentication import LEEWAY_S, Authentication, read_token
 from session_service.dialects.chats import chats_dialects
 from session_service.dialects.client_address import client_address
+from session_service.dialects.conversations import conversations_dialect
 from session_service.dialects.dialect import Dialect
 from session_service.dialects.errors import handle_errors
 from session_service.dialects.json import OrjsonProvider
@@ -47,7 +52,7 @@ from session_service.housekeeping import Housekeeping
 from session_service.leash import die_with_parent
 from session_service.metrics.measures import CONTENT_TYPE, Metrics
 from session_service.metrics.places import entered
-from session_service.models import Chat, ReplyEngine, Session
+from session_service.models import Chat, Conversation, ReplyEngine, Session
 from session_service.native import beside_the_loop
 from session_service.passwords import Argon2Passwords
 from session_service.replies import load_engine
@@ -56,6 +61,7 @@ from session_service.replies.responder import Responder
 from session_service.store.accounts import AccountStore
 from session_service.store.attempts import AttemptStore
 from session_service.store.chats import ChatStore
+from session_service.store.conversations import ConversationStore
 from session_service.store.database import EMBEDDED_OPTIONS, Database, check_uri
 from session_service.store.exporting import patient_client
 from session_service.store.sessions import SessionStore
@@ -78,6 +84,8 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
     accounts = accounts_in(database, config, changed=standing.changed)
     sessions, session_log = sessions_in(database, config, metrics)
     chats, chat_log = chats_in(database, metrics)
+    people = People(AccountStore(database))
+    conversations, orders, conversation_log = conversations_in(database, people, metrics)
 
     authenticate = Authentication(standing.user)
     apis = (
@@ -97,6 +105,14 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
             message_chars=config.limits.message_chars,
             assistant_chars=config.limits.assistant_chars,
         ),
+        conversations_dialect(
+            conversations,
+            orders,
+            people,
+            authenticate=authenticate,
+            title_chars=config.limits.title_chars,
+            message_chars=config.limits.message_chars,
+        ),
     )
     service = service_dialect(database.healthy, like=apis[0])
     add_metrics_route(
@@ -108,7 +124,7 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
     )
     add_routes(app, apis, service)
     app.extensions["housekeeping"] = Housekeeping(
-        (session_log, chat_log), accounts, admin_in(config)
+        (session_log, chat_log, conversation_log), accounts, admin_in(config)
     )
     for command in (
         token_command,
@@ -157,6 +173,16 @@ def chats_in(database: Database, metrics: Metrics) -> tuple[Chats, MessageLog[Ch
     store = ChatStore(database)
     log = MessageLog(store, clock=now_ms, stored=metrics.messages("chats"))
     return Chats(store, log, clock=now_ms), log
+
+
+def conversations_in(
+    database: Database, people: People, metrics: Metrics
+) -> tuple[Conversations, Orders, MessageLog[Conversation]]:
+    """The conversations, those that orders make, and the log of their messages."""
+    store = ConversationStore(database)
+    log = MessageLog(store, clock=now_ms, stored=metrics.messages("conversations"))
+    conversations = Conversations(store, log, people, Waiters(store.seqs), clock=now_ms)
+    return conversations, Orders(store, conversations), log
 
 
 def admin_in(config: Config) -> tuple[str, str | None, str] | None:

@@ -66,12 +66,22 @@ class Account:
     id: int
     username: str = ""
     email: str | None = None
+    nickname: str | None = None
+    avatar_url: str | None = None
     password_hash: str = field(default="", repr=False)
     role: Role = "user"
     status: AccountStatus = "active"
     created_at: int = 0
     password_version: int = 0
     password_changed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What others see of a user."""
+
+    name: str
+    avatar_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +227,42 @@ class Chat:
     title: str
     created_at: int
     updated_at: int
+    log: LogState
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who takes part in a conversation, since when (ms) and as what."""
+
+    user_id: int
+    role: str
+    joined_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an order service calls an order; `status` is the latest it told of."""
+
+    type: str
+    id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation of people and the head of its log of messages; times in ms.
+
+    `members` stand in the order in which they joined; `last` is the latest message.
+    """
+
+    id: int
+    title: str
+    type: str
+    creator: int
+    created_at: int
+    members: tuple[Member, ...]
+    last: Entry | None
+    order: Order | None
     log: LogState
 
 

@@ -82,6 +82,11 @@ class MessageLog(Generic[H]):
         end = self._last_before(state, at)
         return self._store.between(state.id, end - limit, end + 1)
 
+    def after(self, state: LogState, at: int, limit: int) -> list[Entry]:
+        """The first `limit` committed entries made after the time `at` (ms), oldest first."""
+        start = self._last_upto(state, at)
+        return self._store.between(state.id, start, min(start + limit, state.seq) + 1)
+
     def everything(
         self, state: LogState, *, after: int = 0, limit: int | None = None, chunk: int = SHORT
     ) -> list[Entry]:
@@ -110,7 +115,7 @@ class MessageLog(Generic[H]):
             if head is None or member not in head.log.members:
                 return False
             state = head.log
-            read = self._last_before(state, at + 1)
+            read = self._last_upto(state, at)
             if read <= state.read[member]:
                 return True
             unread = self._store.count_from_others(log_id, member, read, state.seq)
@@ -175,6 +180,13 @@ class MessageLog(Generic[H]):
             return state.seq
         exact = self._store.seq_at(state.id, at)
         return self._search(state, at) if exact is None else min(exact - 1, state.seq)
+
+    def _last_upto(self, state: LogState, at: int) -> int:
+        """The same for the last one that is not later than that."""
+        if at >= state.at:
+            return state.seq
+        exact = self._store.seq_at(state.id, at)
+        return self._search(state, at + 1) if exact is None else min(exact, state.seq)
 
     def _search(self, state: LogState, at: int) -> int:
         low: tuple[int, int | None] = (0, None)

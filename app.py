@@ -26,6 +26,7 @@ from session_service.commands import database_commands
 from session_service.core.accounts import Accounts
 from session_service.core.chats import Chats
 from session_service.core.conversations import Conversations
+from session_service.core.files import Files
 from session_service.core.leaving import Leaving
 from session_service.core.login import Login
 from session_service.core.login_limit import LoginLimit
@@ -38,7 +39,7 @@ from session_service.core.waiting import Waiters
 from session_service.dialects.authentication import LEEWAY_S, Authentication, read_token
 from session_service.dialects.chats import chats_dialects
 from session_service.dialects.client_address import client_address
-from session_service.dialects.conversations import conversations_dialect
+from session_service.dialects.conversations import conversations_dialects
 from session_service.dialects.dialect import Dialect
 from session_service.dialects.errors import handle_errors
 from session_service.dialects.json import OrjsonProvider
@@ -48,6 +49,7 @@ from session_service.dialects.request_log import configure_logging, log_requests
 from session_service.dialects.service import docs_pages, service_dialect
 from session_service.dialects.sessions import sessions_dialect
 from session_service.errors import ServiceError
+from session_service.file_types import sniff
 from session_service.housekeeping import Housekeeping
 from session_service.leash import die_with_parent
 from session_service.metrics.measures import CONTENT_TYPE, Metrics
@@ -64,6 +66,7 @@ from session_service.store.chats import ChatStore
 from session_service.store.conversations import ConversationStore
 from session_service.store.database import EMBEDDED_OPTIONS, Database, check_uri
 from session_service.store.exporting import patient_client
+from session_service.store.files import FileStore
 from session_service.store.sessions import SessionStore
 from session_service.store.standing import StandingStore
 
@@ -85,7 +88,8 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
     sessions, session_log = sessions_in(database, config, metrics)
     chats, chat_log = chats_in(database, metrics)
     people = People(AccountStore(database))
-    conversations, orders, conversation_log = conversations_in(database, people, metrics)
+    files = files_in(database, config)
+    conversations, orders, conversation_log = conversations_in(database, people, files, metrics)
 
     authenticate = Authentication(standing.user)
     apis = (
@@ -105,10 +109,11 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
             message_chars=config.limits.message_chars,
             assistant_chars=config.limits.assistant_chars,
         ),
-        conversations_dialect(
+        *conversations_dialects(
             conversations,
             orders,
             people,
+            files,
             authenticate=authenticate,
             title_chars=config.limits.title_chars,
             message_chars=config.limits.message_chars,
@@ -124,7 +129,7 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
     )
     add_routes(app, apis, service)
     app.extensions["housekeeping"] = Housekeeping(
-        (session_log, chat_log, conversation_log), accounts, admin_in(config)
+        (session_log, chat_log, conversation_log, files), accounts, admin_in(config)
     )
     for command in (
         token_command,
@@ -176,13 +181,25 @@ def chats_in(database: Database, metrics: Metrics) -> tuple[Chats, MessageLog[Ch
 
 
 def conversations_in(
-    database: Database, people: People, metrics: Metrics
+    database: Database, people: People, files: Files, metrics: Metrics
 ) -> tuple[Conversations, Orders, MessageLog[Conversation]]:
     """The conversations, those that orders make, and the log of their messages."""
     store = ConversationStore(database)
     log = MessageLog(store, clock=now_ms, stored=metrics.messages("conversations"))
-    conversations = Conversations(store, log, people, Waiters(store.seqs), clock=now_ms)
+    conversations = Conversations(store, log, people, Waiters(store.seqs), files, clock=now_ms)
     return conversations, Orders(store, conversations), log
+
+
+def files_in(database: Database, config: Config) -> Files:
+    """The files that conversations show."""
+    limits = config.limits
+    return Files(
+        FileStore(database),
+        sniff,
+        most=limits.upload_bytes,
+        quota=limits.upload_quota_bytes,
+        clock=now_ms,
+    )
 
 
 def admin_in(config: Config) -> tuple[str, str | None, str] | None:

@@ -27,7 +27,8 @@ MOST_PAGE = 100
 MOST_URL = 2048
 MOST_FILE_NAME = 200
 PUBLIC_ID = re.compile(r"CONV_[0-9]{1,15}_([0-9]{5,15})")
-URL = re.compile(r"https?://[^\s/?#]+[^\s]*|/api/v1/files/[0-9a-f]{32}/[^\s/?#]+")
+URL = re.compile(r"https?://[^\s/?#]+[^\s]*")
+UPLOADED = re.compile(r"/api/v1/files/([0-9a-f]{32})/[^\s/?#]+")
 
 
 class ConversationId(fields.Field[int]):
@@ -59,6 +60,12 @@ class OneConversation(Vocabulary):
     conversation_id = ConversationId(required=True)
 
 
+def upload_in(content: str) -> str | None:
+    """The id of the upload whose path this is, if it is one."""
+    path = UPLOADED.fullmatch(content)
+    return path[1] if path else None
+
+
 def user_ids() -> fields.Field[Any]:
     """A list of users that is not empty."""
     return fields.List(
@@ -88,7 +95,7 @@ def new_message(limit: int) -> Schema:
             if data["message_type"] == "text":
                 if len(content) > limit:
                     raise ValidationError(f"Must not be longer than {limit} characters.", "content")
-            elif len(content) > MOST_URL or not URL.fullmatch(content):
+            elif len(content) > MOST_URL or not (URL.fullmatch(content) or upload_in(content)):
                 raise ValidationError("Must be an http(s) URL or the path of an upload.", "content")
 
     return NewConversationMessage()

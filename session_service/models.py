@@ -267,6 +267,17 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file by its id, of `size` bytes; `type` is its MIME type, `created_at` in ms."""
+
+    id: str
+    name: str
+    size: int
+    type: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A session of the `/sess` dialect and the head of its log of chats; times in ms."""
 

@@ -6,7 +6,7 @@ send is exact at every place of the log.
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 from session_service.core.log_store import Deadline
@@ -64,6 +64,12 @@ class Waiters(Protocol):
         """Returns when the log is committed past `seq`, or after the timeout."""
 
 
+class Keeper(Protocol):
+    """Who has files stay."""
+
+    def keep(self, file_id: str) -> bool: ...
+
+
 class Conversations:
     """What a user may do with conversations.
 
@@ -77,6 +83,7 @@ class Conversations:
         log: MessageLog[Conversation],
         people: Names,
         waiters: Waiters,
+        files: Keeper,
         *,
         clock: Callable[[], int],
     ) -> None:
@@ -84,6 +91,7 @@ class Conversations:
         self._log = log
         self._people = people
         self._waiters = waiters
+        self._files = files
         self._clock = clock
 
     def create(self, user: User, kind: str, title: str, member_ids: Sequence[int]) -> Conversation:
@@ -147,8 +155,18 @@ class Conversations:
         shown = (found[log_id] for log_id in asked if log_id in found)
         return [each for each in shown if member in each.log.members], len(all_of_them)
 
-    def send(self, user: User, number: int, content: Mapping[str, Any], key: str) -> Entry:
-        """Stores a member's message; the same key and content again give what was stored."""
+    def send(
+        self,
+        user: User,
+        number: int,
+        content: Mapping[str, Any],
+        key: str,
+        file_id: str | None = None,
+    ) -> Entry:
+        """Stores a member's message; the same key and content again give what was stored.
+
+        `file_id` is the upload that the message names, which stays from now on.
+        """
         member = str(integer_id(user))
 
         def judge(state: LogState) -> None:
@@ -156,6 +174,8 @@ class Conversations:
             if state.status == CLOSED:
                 raise Conflict("conversation is closed", code="closed")
 
+        if file_id is not None and not self._files.keep(file_id):
+            raise Conflict("no such file", code="no_such_upload")
         draft = Draft(sender=member, key=key, content=content)
         return self._log.post(
             self._store.log_id(number), draft, admit=_check_visible, judge=judge
@@ -278,10 +298,8 @@ class Conversations:
         events: Sequence[Event],
         judge: Callable[[LogState], None],
     ) -> None:
-        try:
+        with suppress(_Unchanged):
             self._tell(conversation.log.id, text, events, judge)
-        except _Unchanged:
-            pass
 
     def _tell(
         self,

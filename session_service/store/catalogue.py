@@ -10,6 +10,7 @@ from session_service.store.chats import MESSAGES, ChatStore
 from session_service.store.conversations import CONVERSATIONS, ConversationStore
 from session_service.store.database import Database
 from session_service.store.documents import Layout
+from session_service.store.files import FileStore
 from session_service.store.sessions import CHATS, SessionStore
 from session_service.store.standing import StandingStore
 
@@ -18,6 +19,7 @@ STORES: tuple[Callable[[Database], object], ...] = (
     SessionStore,
     ChatStore,
     ConversationStore,
+    FileStore,
     AccountStore,
     StandingStore,
     AttemptStore,

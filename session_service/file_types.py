@@ -1,0 +1,9 @@
+"""What a file is, from its first bytes; the door of filetype."""
+
+import filetype
+
+
+def sniff(beginning: bytes) -> str | None:
+    """The MIME type of what begins like this; None where it is not known."""
+    found: str | None = filetype.guess_mime(beginning)
+    return found

@@ -17,6 +17,8 @@ from pymongo.monitoring import (
 from werkzeug.test import Client
 
 from app import create_app
+from benchmarks import conversations
+from benchmarks.conversations import Talk
 from benchmarks.dataset import TEXT, Dialogue
 from benchmarks.floor import Floor
 from benchmarks.servers import DATABASE, SECRET
@@ -27,6 +29,7 @@ from session_service.store.database import EMBEDDED_OPTIONS, Database
 
 Ask = Callable[[Client], Any]
 SIGNING_IN = ("saslStart", "saslContinue")
+STANDING = "find counters"  # does the token still hold? Asked twice a second, not each time.
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,9 @@ class Commands(CommandListener):
         self.seen: list[str] = []
 
     def started(self, event: CommandStartedEvent) -> None:
-        if event.command_name not in SIGNING_IN:
-            self.seen.append(f"{event.command_name} {event.command[event.command_name]}")
+        command = f"{event.command_name} {event.command[event.command_name]}"
+        if event.command_name not in SIGNING_IN and command != STANDING:
+            self.seen.append(command)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         pass
@@ -54,8 +58,8 @@ class Commands(CommandListener):
         pass
 
 
-def count(uri: str, dialogue: Dialogue, folder: Path) -> list[Trips]:
-    """The round trips of a send and of a read; UnevenError where the floor's are others."""
+def count(uri: str, dialogue: Dialogue, talk: Talk, folder: Path) -> list[Trips]:
+    """The round trips of each workload; UnevenError where the floor's are others."""
     listener = Commands()
     connect: Callable[..., MongoClient[Any]] = partial(
         MongoClient, event_listeners=[listener], **EMBEDDED_OPTIONS
@@ -70,7 +74,7 @@ def count(uri: str, dialogue: Dialogue, folder: Path) -> list[Trips]:
         floor = Client(Floor(client[DATABASE], SECRET))
         return [
             Trips(name, _same(name, listener, ask, service, floor))
-            for name, ask in _asks(dialogue).items()
+            for name, ask in {**_asks(dialogue), **_talked(talk)}.items()
         ]
 
 
@@ -84,6 +88,24 @@ def _asks(dialogue: Dialogue) -> Mapping[str, Ask]:
         return client.get(f"{path}s?limit=20", headers=headers)
 
     return {"send": send, "read 20": read}
+
+
+def _talked(talk: Talk) -> Mapping[str, Ask]:
+    headers = {"Authorization": f"Bearer {talk.tokens[0]}"}
+    calls: Mapping[str, tuple[str, dict[str, Any]]] = {
+        conversations.SEND: (
+            "send_message",
+            {"conversation_id": talk.id, "message_type": "text", "content": TEXT},
+        ),
+        conversations.PAGE: ("get_messages", {"conversation_id": talk.id, "limit": 20}),
+        conversations.LIST: ("get_conversations", {"page": 1, "page_size": 20}),
+    }
+
+    def asking(call: str, body: dict[str, Any]) -> Ask:
+        path = f"{conversations.PREFIX}/{call}"
+        return lambda client: client.post(path, json=body, headers=headers)
+
+    return {name: asking(call, body) for name, (call, body) in calls.items()}
 
 
 def _same(
@@ -104,6 +126,8 @@ def _counted(listener: Commands, ask: Ask, client: Client) -> tuple[tuple[str, .
 
 def _shape(name: str, answer: Any) -> Any:
     """What must be equal: a page in every word, a send in its form."""
+    if name == conversations.SEND:
+        return sorted(answer["message"])
     if name != "send":
         return answer
     return {**answer, "data": {part: sorted(chat) for part, chat in answer["data"].items()}}

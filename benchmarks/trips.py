@@ -47,8 +47,10 @@ class Commands(CommandListener):
         self.seen: list[str] = []
 
     def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name in SIGNING_IN:
+            return
         command = f"{event.command_name} {event.command[event.command_name]}"
-        if event.command_name not in SIGNING_IN and command != STANDING:
+        if command != STANDING:
             self.seen.append(command)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:

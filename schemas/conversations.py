@@ -27,8 +27,8 @@ MOST_PAGE = 100
 MOST_URL = 2048
 MOST_FILE_NAME = 200
 PUBLIC_ID = re.compile(r"CONV_[0-9]{1,15}_([0-9]{5,15})")
-URL = re.compile(r"https?://[^\s/?#]+[^\s]*")
-UPLOADED = re.compile(r"/api/v1/files/([0-9a-f]{32})/[^\s/?#]+")
+URL = re.compile(r"https?://[^\s/?#]\S*")
+UPLOADED = re.compile(r"(?:https?://[^\s/?#]+)?/api/v1/files/([0-9a-f]{32})/[^\s/?#]+")
 
 
 class ConversationId(fields.Field[int]):
@@ -61,7 +61,7 @@ class OneConversation(Vocabulary):
 
 
 def upload_in(content: str) -> str | None:
-    """The id of the upload whose path this is, if it is one."""
+    """The id of the upload whose path or URL this is, if it is one."""
     path = UPLOADED.fullmatch(content)
     return path[1] if path else None
 

@@ -15,7 +15,7 @@ from session_service.store.database import Database
 from session_service.store.documents import Document
 
 DUPLICATE_KEY = 11000
-BATCH = 1000  # documents; the server sends fewer where they are large
+BATCH = 10_000  # documents; the server sends fewer where they are large
 
 
 class Collection:
@@ -53,10 +53,6 @@ class Collection:
             _run(database, {"killCursors": self._name, "cursors": [cursor["id"]]})
             whole = database[self._name].find(where, fields or None, batch_size=BATCH)
             return list(whole.sort(list(sort)) if sort else whole)
-
-    def count(self, where: Document) -> int:
-        with self._database.reading() as database:
-            return database[self._name].count_documents(where)
 
     def insert(self, documents: Sequence[Document]) -> bool:
         """Stores them in order; false when a unique key stopped it on the way."""

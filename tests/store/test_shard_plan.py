@@ -78,9 +78,13 @@ def test_the_plan_is_made_of_commands_with_reasons() -> None:
     sharded = [line for line in lines if line.startswith("sh.shardCollection")]
     assert [json.loads(f"[{line[len('sh.shardCollection(') : -1]}]") for line in sharded] == [
         ['a "name".chats', {"sess_id": 1}],
+        ['a "name".conversations', {"_id": 1}],
+        ['a "name".messages', {"c": 1}],
         ['a "name".sessions', {"_id": 1}],
+        ['a "name".uploads.chunks', {"files_id": 1}],
+        ['a "name".uploads.files', {"_id": 1}],
     ]
-    reasons = [line for line in lines if re.match(r"// \w+: \w+", line)]
+    reasons = [line for line in lines if re.match(r"// [\w.]+: \w+", line)]
     assert len(reasons) == len(collections())
     made = [line for line in lines if ".createIndex(" in line]
     assert len(made) == sum(map(len, required_indexes().values()))

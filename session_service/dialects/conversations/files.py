@@ -1,32 +1,38 @@
 """Uploads, and the files that pages show."""
 
+from collections.abc import Iterator
+from errno import ECONNRESET
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from flask import Response, g, request
 from marshmallow import fields
-from werkzeug.exceptions import RequestedRangeNotSatisfiable, RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.sansio.multipart import Data, File
 
 import schemas.conversations as words
-from session_service.core.files import Files, Upload
+from session_service.core.files import Files
 from session_service.dialects.body import body_stream
 from session_service.dialects.conversations.envelope import failure, success
 from session_service.dialects.dialect import Dialect
-from session_service.errors import Invalid, NotFound, ServiceError, TooLarge, UnsupportedType
+from session_service.dialects.form_file import MULTIPART, check_form, file_in_form
+from session_service.errors import NotFound, ServiceError, Unavailable
 from session_service.models import StoredFile
 
 UPLOAD = "/api/v1/upload"
 FILES = "/api/v1/files"
-MULTIPART = "multipart/form-data"
-OVERHEAD = 64 * 1024  # bytes of a body beside the file
-MOST_PARTS = 20
-BUFFERED = 512 * 1024  # bytes that the form's parser may hold
+FIELD = "file"
+MOST_URL_NAME = 150  # characters, so that a message takes the URL whatever they are
 SHOWN_INLINE = ("image/", "audio/", "video/", "application/pdf")
 HEADERS = {
     "Accept-Ranges": "bytes",
     "Cache-Control": "private, max-age=31536000, immutable",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Access-Control-Allow-Origin": "*",  # a sandboxed player counts as another origin
+    "Content-Security-Policy": (
+        "sandbox; default-src 'none'; "
+        "img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"  # of the browser's viewers
+    ),
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 FORM = {
@@ -35,9 +41,10 @@ FORM = {
         MULTIPART: {
             "schema": {
                 "type": "object",
-                "properties": {"file": {"type": "string", "format": "binary"}},
-                "required": ["file"],
-            }
+                "properties": {FIELD: {"type": "string", "format": "binary"}},
+                "required": [FIELD],
+            },
+            "example": {FIELD: "(the bytes of example.pdf)"},
         }
     },
 }
@@ -47,6 +54,19 @@ FILE = {
     "file_size": 1024,
     "file_type": "application/pdf",
 }
+BYTES: dict[str, Any] = {
+    "schema": {"type": "string", "format": "binary"},
+    "content_type": "*/*",
+}
+RANGE = {
+    "in": "header",
+    "name": "Range",
+    "description": "one range of bytes; of several the whole file is sent",
+    "schema": {"type": "string"},
+    "example": "bytes=0-1023",
+}
+
+log = structlog.get_logger(__name__)
 
 
 def add_upload_route(dialect: Dialect, files: Files) -> None:
@@ -62,17 +82,18 @@ def add_upload_route(dialect: Dialect, files: Files) -> None:
             file_type=fields.String(),
         ),
         example=success(**FILE),
-        failures=(429,),
+        failures=(403, 429),
     )
     def upload() -> dict[str, Any]:
         """上传文件 · Upload a file, to name its URL in a message within a day.
 
         A form (`multipart/form-data`) with the field `file`. The type is found out from the
-        content. 413 for a file that is too large, 429 over the quota of a day.
+        content. 413 for a file that is too large, 429 over the quota of a day. A file that no
+        message names is removed after a day.
         """
         file = receive(files)
         return success(
-            url=f"{FILES}/{file.id}/{quote(file.name, safe='')}",
+            url=f"{FILES}/{file.id}/{quote(file.name[-MOST_URL_NAME:], safe='')}",
             file_name=file.name,
             file_size=file.size,
             file_type=file.type,
@@ -80,100 +101,81 @@ def add_upload_route(dialect: Dialect, files: Files) -> None:
 
 
 def add_download_route(public: Dialect, files: Files) -> None:
-    @public.get(f"{FILES}/<file_id>/<name>")
-    @public.alt_response(
-        200,
-        schema={"type": "string", "format": "binary"},
-        content_type="application/octet-stream",
-        success=True,
-    )
-    @public.alt_response(
-        404, schema=words.Answer(), example=failure(NotFound(code="no_such_file"), 404, {})
-    )
+    @public.get(f"{FILES}/<file_id>/<name>", parameters=[RANGE])
+    @public.alt_response(200, **BYTES, success=True)
+    @public.alt_response(206, **BYTES)
+    @public.alt_response(304)
+    @public.alt_response(404, **refusal(NotFound(code="no_such_file"), 404))
+    @public.alt_response(416, **refusal(ServiceError(), 416))
+    @public.alt_response(503, **refusal(Unavailable(), 503))
     @public.doc(operationId="files_download")
     def download(file_id: str, name: str) -> Response:
-        """下载文件 · A file, or a range of it; needs no token, whoever knows the id may see it."""
-        file = files.find(file_id)
+        """下载文件 · A file, or a range of it; needs no token, whoever knows the id may see it.
+
+        Images, audio, video and PDF are shown, everything else is downloaded.
+        """
         del name  # for people, and for the names of downloads
+        file = files.find(file_id)
         response = Response(mimetype=file.type, headers=HEADERS)
-        inline = file.type.startswith(SHOWN_INLINE)
-        response.headers["Content-Disposition"] = (
-            f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(file.name, safe='')}"
-        )
+        response.headers["Content-Disposition"] = disposition(file)
         response.set_etag(file.id)
-        response.make_conditional(request)
-        if response.status_code != 304:
-            fill(response, files, file)
+        if request.if_none_match.contains_weak(file.id):
+            response.status_code = 304
+            return response
+        start, end = 0, file.size
+        if asked := asked_range(file):
+            start, end = asked
+            response.status_code = 206
+            response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+        response.content_length = end - start
+        response.response = whole_or_cut_off(files.read(file, start, end))
         return response
+
+
+def refusal(error: ServiceError, status: int) -> dict[str, Any]:
+    """The documentation of a call that is refused."""
+    return {"schema": words.Answer(), "example": failure(error, status, {})}
 
 
 def receive(files: Files) -> StoredFile:
     """The file of the request's form, stored as it comes in; leaves nothing where that fails."""
-    announced = request.content_length
-    if request.mimetype != MULTIPART:
-        raise UnsupportedType("the body must be a multipart form")
-    if announced is not None and announced > files.most + OVERHEAD:
-        raise TooLarge("the file is too large")
-    uploads: list[Upload] = []
+    check_form(files.most)
+    with body_stream() as stream:
+        parts = file_in_form(stream, FIELD, files.most)
+        head = next(parts)
+        assert isinstance(head, File)  # noqa: S101  what comes first
+        with files.receive(g.user, head.filename, request.content_length) as upload:
+            for part in parts:
+                assert isinstance(part, Data)  # noqa: S101  there is one file only
+                upload.write(part.data)
+            return upload.finish()
 
-    def begin(
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None,
-        content_length: int | None = None,
-    ) -> Any:
-        most = files.most if announced is None else min(announced, files.most)
-        uploads.append(files.receive(g.user, filename or "", most))
-        return Sink(uploads[-1])
 
+def disposition(file: StoredFile) -> str:
+    """Whether browsers show a file, and the name under which they store it."""
+    kind = "inline" if file.type.startswith(SHOWN_INLINE) else "attachment"
+    return f"{kind}; filename*=UTF-8''{quote(file.name, safe='')}"
+
+
+def asked_range(file: StoredFile) -> tuple[int, int] | None:
+    """Where the one range of bytes begins and ends that is asked for; None for the whole file."""
+    asked, etag = request.range, f'"{file.id}"'
+    if request.method != "GET" or request.headers.get("If-Range", etag) != etag:
+        return None
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        return None
+    first, last = asked.ranges[0]
+    start = first if first >= 0 else max(file.size + first, 0)
+    end = file.size if last is None else min(last, file.size)
+    if start >= end:
+        raise RequestedRangeNotSatisfiable(file.size)
+    return start, end
+
+
+def whole_or_cut_off(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces; where one fails, the connection ends, so that nobody takes a part for it all."""
     try:
-        with body_stream() as stream:
-            parser = FormDataParser(begin, BUFFERED, max_form_parts=MOST_PARTS, silent=False)
-            _, _, sent = parser.parse(stream, MULTIPART, announced, request.mimetype_params)
-        if list(sent) != ["file"] or len(uploads) != 1:
-            raise Invalid(errors={"file": ["Must be one file in a multipart form."]})
-        return uploads[0].finish()
-    except ServiceError:
-        _abandon(uploads)
-        raise
-    except RequestEntityTooLarge as error:
-        _abandon(uploads)
-        raise TooLarge("the form is too large") from error
-    except Exception as error:  # servers have their own for bodies that end early
-        _abandon(uploads)
-        raise Invalid(errors={"body": ["incomplete"]}) from error
-
-
-def fill(response: Response, files: Files, file: StoredFile) -> None:
-    """Gives a response the file's bytes, or the one range of them that is asked for."""
-    start, end = 0, file.size
-    asked = request.range
-    if asked is not None and asked.units == "bytes" and len(asked.ranges) == 1 and _unchanged(file):
-        span = asked.range_for_length(file.size)
-        if span is None:
-            raise RequestedRangeNotSatisfiable(file.size)
-        start, end = span
-        response.status_code = 206
-        response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
-    response.content_length = end - start
-    response.response = files.read(file, start, end)
-
-
-def _unchanged(file: StoredFile) -> bool:
-    condition = request.if_range
-    return condition.date is None and condition.etag in (None, file.id)
-
-
-def _abandon(uploads: list[Upload]) -> None:
-    for each in uploads:
-        each.abandon()
-
-
-class Sink:
-    """What a form's parser takes for the file that it writes to."""
-
-    def __init__(self, upload: Upload) -> None:
-        self.write = upload.write
-
-    def seek(self, _place: int) -> int:
-        return 0
+        yield from pieces
+    except ServiceError as error:
+        log.warning("download cut off", error=type(error).__name__)
+        raise ConnectionResetError(ECONNRESET, "cut off") from error

@@ -14,8 +14,6 @@ from session_service.dialects.conversations.show import Show, show_message
 from session_service.dialects.dialect import Dialect
 from session_service.dialects.idempotency import IDEMPOTENCY_KEY, idempotency_key
 
-MESSAGES_A_POLL = 100
-
 
 def add_message_routes(
     dialect: Dialect, conversations: Conversations, show: Show, message_chars: int
@@ -41,7 +39,10 @@ def add_message_routes(
         number = body.pop("conversation_id")
         content = {name: value for name, value in body.items() if value is not None}
         upload = None if body["message_type"] == "text" else words.upload_in(body["content"])
-        sent = conversations.send(g.user, number, content, idempotency_key(), upload)
+        elsewhere = not body["content"].startswith("/")
+        sent = conversations.send(
+            g.user, number, content, idempotency_key(), upload, elsewhere=elsewhere
+        )
         sender = integer_id(g.user)
         profiles = {sender: profile_of(g.user, sender)}
         return success(message=show_message(number, sent, profiles))
@@ -74,7 +75,6 @@ def add_message_routes(
             g.user,
             number,
             after=body["after_timestamp"],
-            limit=MESSAGES_A_POLL,
             wait_s=body["wait_s"],
         )
         return success(messages=show.messages(number, found), has_more=more)

@@ -27,6 +27,7 @@ from session_service.commands import database_commands
 from session_service.dialects.authentication import LEEWAY_S, Authentication, read_token
 from session_service.dialects.chats import chats_dialects
 from session_service.dialects.client_address import client_address
+from session_service.dialects.conversations import conversations_dialects
 from session_service.dialects.dialect import Dialect
 from session_service.dialects.errors import handle_errors
 from session_service.dialects.json import OrjsonProvider
@@ -70,7 +71,7 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
     )
     add_routes(app, apis, service)
     add_commands(app, core, config)
-    app.extensions["housekeeping"] = Housekeeping(core.logs, core.accounts, admin_in(config))
+    app.extensions["housekeeping"] = Housekeeping(core.keepers, core.accounts, admin_in(config))
     return app
 
 
@@ -93,6 +94,15 @@ def apis_of(core: Cores, config: Config, authenticate: Authentication) -> Sequen
             title_chars=limits.title_chars,
             message_chars=limits.message_chars,
             assistant_chars=limits.assistant_chars,
+        ),
+        *conversations_dialects(
+            core.conversations,
+            core.orders,
+            core.people,
+            core.files,
+            authenticate=authenticate,
+            title_chars=limits.title_chars,
+            message_chars=limits.message_chars,
         ),
     )
 

@@ -15,7 +15,7 @@ from session_service.child import Child
 from session_service.discovery import Offer
 from session_service.discovery.handle import AnnouncerProcess
 
-APIS = ("sessions", "chats")  # the dialects of `create_app`, as they are announced
+APIS = ("sessions", "chats", "conversations")  # the dialects of `create_app`, as they are announced
 PAUSE_S = 1.0
 
 log = logging.getLogger(__name__)

@@ -26,6 +26,8 @@ class Limits:
     title_chars: int = 200
     message_chars: int = 10_000
     assistant_chars: int = 100_000
+    upload_bytes: int = 20 * 1024 * 1024
+    upload_quota_bytes: int = 500 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,8 @@ def _limits(env: Environment) -> Limits:
     limits = DEFAULT.limits
     return Limits(
         body_bytes=env.whole("MAX_BODY_BYTES", limits.body_bytes, 1024, 2**30),
+        upload_bytes=env.whole("UPLOAD_MAX_BYTES", limits.upload_bytes, 1024, 2**34),
+        upload_quota_bytes=env.whole("UPLOAD_QUOTA_BYTES", limits.upload_quota_bytes, 1024, 2**44),
         title_chars=env.whole("MAX_TITLE_CHARS", limits.title_chars, 1, 10_000),
         message_chars=env.whole("MAX_MESSAGE_CHARS", limits.message_chars, 1, 1_000_000),
         assistant_chars=env.whole("MAX_ASSISTANT_CHARS", limits.assistant_chars, 1, 1_000_000),

@@ -3,19 +3,25 @@
 import os
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from config import Config
 from session_service.core.accounts import Accounts
 from session_service.core.chats import Chats
+from session_service.core.conversations import Conversations
+from session_service.core.files import Files
 from session_service.core.leaving import Leaving
 from session_service.core.login import Login
 from session_service.core.login_limit import LoginLimit
 from session_service.core.message_log import MessageLog
+from session_service.core.orders import Orders
+from session_service.core.people import People
 from session_service.core.sessions import Sessions
 from session_service.core.standing import Standing
+from session_service.core.waiting import Waiters
+from session_service.file_types import sniff
+from session_service.housekeeping import Keeper
 from session_service.metrics.measures import Metrics
-from session_service.models import ReplyEngine
+from session_service.models import ReplyEngine, Session
 from session_service.native import beside_the_loop
 from session_service.passwords import Argon2Passwords
 from session_service.replies import load_engine
@@ -24,22 +30,28 @@ from session_service.replies.responder import Responder
 from session_service.store.accounts import AccountStore
 from session_service.store.attempts import AttemptStore
 from session_service.store.chats import ChatStore
+from session_service.store.conversations import ConversationStore
 from session_service.store.database import Database
+from session_service.store.files import FileStore
 from session_service.store.sessions import SessionStore
 from session_service.store.standing import StandingStore
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """What the dialects and command lines call; `logs` are to be kept in order."""
+    """What the dialects and command lines call; `keepers` leave work for later."""
 
     standing: Standing
     accounts: Accounts
     login: Login
     sessions: Sessions
     chats: Chats
+    conversations: Conversations
+    orders: Orders
+    people: People
+    files: Files
     leaving: Leaving
-    logs: tuple[MessageLog[Any], ...]
+    keepers: tuple[Keeper, ...]
 
 
 def build(config: Config, database: Database, metrics: Metrics) -> Cores:
@@ -53,25 +65,57 @@ def build(config: Config, database: Database, metrics: Metrics) -> Cores:
         registration=config.registration_enabled,
         reserved=[name for name in (config.admin_username, config.admin_email) if name],
     )
-    session_store, chat_store = SessionStore(database), ChatStore(database)
-    session_log = MessageLog(session_store, clock=now_ms, stored=metrics.messages("sessions"))
+    sessions, session_log = sessions_on(database, config, metrics)
+    chat_store, conversation_store = ChatStore(database), ConversationStore(database)
     chat_log = MessageLog(chat_store, clock=now_ms, stored=metrics.messages("chats"))
-    sessions = Sessions(
-        session_store,
-        session_log,
-        responder(config, metrics),
-        clock=now_ms,
-        patience_s=config.reply_timeout_s + 5,
-    )
     chats = Chats(chat_store, chat_log, clock=now_ms)
+    conversation_log = MessageLog(
+        conversation_store, clock=now_ms, stored=metrics.messages("conversations")
+    )
+    people, files = People(AccountStore(database)), files_on(database, config)
+    conversations = Conversations(
+        conversation_store,
+        conversation_log,
+        people,
+        Waiters(conversation_store.seqs),
+        files,
+        clock=now_ms,
+    )
     return Cores(
         standing=standing,
         accounts=accounts,
         login=Login(accounts, LoginLimit(AttemptStore(database), clock=now_ms)),
         sessions=sessions,
         chats=chats,
+        conversations=conversations,
+        orders=Orders(conversation_store, conversations),
+        people=people,
+        files=files,
         leaving=Leaving(accounts, sessions, chats),
-        logs=(session_log, chat_log),
+        keepers=(session_log, chat_log, conversation_log, files),
+    )
+
+
+def sessions_on(
+    database: Database, config: Config, metrics: Metrics
+) -> tuple[Sessions, MessageLog[Session]]:
+    """The sessions, and the log of their chats."""
+    store = SessionStore(database)
+    log = MessageLog(store, clock=now_ms, stored=metrics.messages("sessions"))
+    patience_s = config.reply_timeout_s + 5
+    replies = responder(config, metrics)
+    return Sessions(store, log, replies, clock=now_ms, patience_s=patience_s), log
+
+
+def files_on(database: Database, config: Config) -> Files:
+    """The files that conversations show."""
+    limits = config.limits
+    return Files(
+        FileStore(database),
+        sniff,
+        most=limits.upload_bytes,
+        quota=limits.upload_quota_bytes,
+        clock=now_ms,
     )
 
 

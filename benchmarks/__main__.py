@@ -10,7 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import dataset, lengths, machine, options, report, servers, side_by_side, trips
+from benchmarks import (
+    conversations,
+    dataset,
+    lengths,
+    machine,
+    options,
+    report,
+    servers,
+    side_by_side,
+    trips,
+)
 from benchmarks.load import LoadError
 from session_service.errors import ServiceError
 
@@ -76,11 +86,14 @@ def _measure(size: Size) -> report.Results:
         ]
         store = stack.enter_context(dataset.session_store(uri))
 
-        _say(f"filling {size.sessions} sessions")
+        _say(f"filling {size.sessions} sessions and conversations")
         dialogues = dataset.dialogues(store, size.sessions, CHATS)
-        counted = trips.count(uri, dialogues[0], folder)
+        with conversations.conversation_store(uri) as talk_store:
+            talks = conversations.talks(talk_store, size.sessions, CHATS)
+        counted = trips.count(uri, dialogues[0], talks[0], folder)
         _say(f"service and rivals by turns, {size.rounds} rounds")
         workloads = side_by_side.workloads(dialogues, size.connections)
+        workloads += conversations.workloads(talks, size.connections)
         comparisons = side_by_side.compare(workloads, [service, *rivals], size.rounds, size.seconds)
         _say(f"filling a session with {size.long:,} chats")
         short, long = (dataset.dialogue(store, "reader", count) for count in (SHORT, size.long))

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from random import Random
+from typing import Any
 
 import jwt
 import pymongo
 
 from benchmarks.servers import DATABASE, SECRET
+from session_service.core.fold import fold
 from session_service.core.ids import new_entry_id, new_log_id
-from session_service.models import Changes, Entry, LogState, Session
+from session_service.models import Entry, LogState, Session
 from session_service.store.database import EMBEDDED_OPTIONS, Database
+from session_service.store.logs import LogStore
 from session_service.store.sessions import SessionStore
 
 BATCH = 1000
@@ -50,17 +53,22 @@ def dialogues(store: SessionStore, count: int, chats: int) -> list[Dialogue]:
 
 def dialogue(store: SessionStore, user_id: str, chats: int) -> Dialogue:
     """A session of so many chats at irregular times."""
-    times = _times(chats)
+    times = rising_times(chats)
     session_id = new_log_id(times[0])
     store.insert_session(
         Session(session_id, user_id, "周末计划", times[0], times[0], LogState(session_id))
     )
     entries = [_entry(user_id, i + 1, at) for i, at in enumerate(times)]
-    for start in range(0, chats, BATCH):
-        with pymongo.timeout(PATIENCE_S):
-            assert store.insert(session_id, entries[start : start + BATCH])
-    assert store.commit(LogState(session_id), _everything(entries))
+    fill(store, LogState(session_id), entries)
     return Dialogue(session_id, token(user_id), times)
+
+
+def fill(store: LogStore[Any], state: LogState, entries: Sequence[Entry]) -> None:
+    """Stores the first entries of a log and commits them."""
+    for start in range(0, len(entries), BATCH):
+        with pymongo.timeout(PATIENCE_S):
+            assert store.insert(state.id, entries[start : start + BATCH])
+    assert store.commit(state, fold(state, entries))
 
 
 def token(user_id: str) -> str:
@@ -78,8 +86,8 @@ def token(user_id: str) -> str:
     return jwt.encode(claims, SECRET, "HS256")
 
 
-def _times(count: int) -> list[int]:
-    """Rising times up to now, with gaps from 2 ms to minutes."""
+def rising_times(count: int) -> list[int]:
+    """Times (ms) up to now, with gaps from 2 ms to minutes."""
     random = Random(count)
     gaps = [2 + int(random.expovariate(1 / MEAN_GAP_MS)) for _ in range(count)]
     now = int(datetime.now(UTC).timestamp() * 1000)
@@ -94,15 +102,4 @@ def _entry(user_id: str, seq: int, at: int) -> Entry:
         id=new_entry_id(at),
         seq=seq,
         created_at=at,
-    )
-
-
-def _everything(entries: Sequence[Entry]) -> Changes:
-    return Changes(
-        last=entries[-1],
-        total=len(entries),
-        seen={},
-        joined={},
-        left=frozenset(),
-        members=(),
     )

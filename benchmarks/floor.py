@@ -3,6 +3,7 @@
 Whatever the service does beyond this, it does for its users; the distance is what that costs.
 """
 
+import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterable
@@ -17,10 +18,13 @@ from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from benchmarks.floor_conversations import Conversations
+
 Document = dict[str, Any]
 
 URI, NAME, SECRET = "FLOOR_MONGO_URI", "FLOOR_MONGO_DB", "FLOOR_SECRET"
 REPLY = "你好！有什么可以帮你？ Hello! What can I do for you?"
+CONVERSATION = "/api/v1/conversation/"
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -30,6 +34,7 @@ class Floor:
     def __init__(self, database: Database[Document], secret: str) -> None:
         self._heads = database["sessions"]
         self._entries = database["chats"]
+        self._conversations = Conversations(database)
         self._secret = secret
 
     def __call__(self, environ: Document, start_response: Callable[..., object]) -> Iterable[bytes]:
@@ -44,6 +49,8 @@ class Floor:
             return HTTPStatus.OK, {"status": "ok"}
         token = environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
         user_id = jwt.decode(token, self._secret, algorithms=["HS256"])["sub"]
+        if environ["PATH_INFO"].startswith(CONVERSATION):
+            return HTTPStatus.OK, self._converse(environ, user_id)
         head = self._heads.find_one({"_id": ObjectId(environ["PATH_INFO"].split("/")[2])})
         if head is None or head["user_id"] != user_id:
             return HTTPStatus.NOT_FOUND, {"status": "error"}
@@ -52,6 +59,13 @@ class Floor:
             return HTTPStatus.CREATED, self._send(head, body["chat_content"])
         limit = int(parse_qs(environ["QUERY_STRING"])["limit"][0])
         return HTTPStatus.OK, self._read(head, limit)
+
+    def _converse(self, environ: Document, user_id: str) -> Document:
+        body = orjson.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        name = f"conversation:{body.get('conversation_id')}"
+        log_id = hashlib.sha256(name.encode()).hexdigest()[:24]
+        call = environ["PATH_INFO"].removeprefix(CONVERSATION)
+        return self._conversations.answer(call, user_id, body, log_id)
 
     def _send(self, head: Document, text: str) -> Document:
         now = datetime.now(UTC).replace(tzinfo=None)

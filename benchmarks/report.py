@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
+from benchmarks.conversations import HOT, HOT_SENDERS, SEND
 from benchmarks.lengths import Growth
 from benchmarks.side_by_side import Comparison, Round
 from benchmarks.trips import Trips
@@ -38,6 +39,7 @@ def render(results: Results, others: float) -> str:
         _cpu(results),
         _latency(results),
         _crowded(results),
+        _hot(results),
         _trips(results),
         _length(results),
     ]
@@ -132,9 +134,22 @@ def _crowded(results: Results) -> str:
         few, many = (end(found, key=lambda each: each.workload.connections) for end in (min, max))
         pairs = zip(many.ours, few.ours, strict=True)
         ratio = median(one.per_second / other.per_second for one, other in pairs)
+        if many is few:
+            continue
         ends = f"{many.workload.connections} against {few.workload.connections}"
         rows.append([name, ends, f"**{ratio:.2f}**"])
     return table(["workload", "connections", "requests/s, ratio"], rows)
+
+
+def _hot(results: Results) -> str:
+    """Throughput of senders who meet in one conversation against that of senders apart."""
+    found = {(each.workload.name, each.workload.connections): each for each in results.comparisons}
+    hot, apart = (found[name, HOT_SENDERS] for name in (HOT, SEND))
+    pairs = zip(hot.ours, apart.ours, strict=True)
+    ratio = median(one.per_second / other.per_second for one, other in pairs)
+    speed = [_middle(each.ours, lambda one: one.per_second, 0) for each in (hot, apart)]
+    heads = [f"{HOT_SENDERS} senders", "to one conversation, messages/s", "to one each", "ratio"]
+    return table(heads, [["send message", *speed, f"**{ratio:.2f}**"]])
 
 
 def _trips(results: Results) -> str:

@@ -10,19 +10,19 @@ from benchmarks.dataset import TEXT, Dialogue
 
 def send(dialogue: Dialogue) -> bytes:
     """Send a chat."""
-    return _request("POST", f"/sess/{dialogue.id}/chat", dialogue, {"chat_content": TEXT})
+    return request("POST", f"/sess/{dialogue.id}/chat", dialogue.token, {"chat_content": TEXT})
 
 
 def read(dialogue: Dialogue, limit: int = 20, before: str | None = None) -> bytes:
     """Read the newest chats, or the newest before one."""
     cursor = f"&before={before}" if before else ""
-    return _request("GET", f"/sess/{dialogue.id}/chats?limit={limit}{cursor}", dialogue)
+    return request("GET", f"/sess/{dialogue.id}/chats?limit={limit}{cursor}", dialogue.token)
 
 
 def read_from_eve(dialogue: Dialogue, limit: int = 20) -> bytes:
     """The same newest chats in the words of Eve, which takes the newest first."""
     where = quote(f'{{"sess_id":"{dialogue.id}"}}')
-    return _request("GET", f"/chats?where={where}&sort=-seq&max_results={limit}", dialogue)
+    return request("GET", f"/chats?where={where}&sort=-seq&max_results={limit}", dialogue.token)
 
 
 def spread(requests: Sequence[bytes], connections: int) -> list[Sequence[bytes]]:
@@ -30,12 +30,13 @@ def spread(requests: Sequence[bytes], connections: int) -> list[Sequence[bytes]]
     return [requests[first::connections] for first in range(connections)]
 
 
-def _request(method: str, path: str, dialogue: Dialogue, body: object = None) -> bytes:
+def request(method: str, path: str, token: str, body: object = None) -> bytes:
+    """The bytes of a request."""
     content = b"" if body is None else orjson.dumps(body)
     lines = [
         f"{method} {path} HTTP/1.1",
         "Host: 127.0.0.1",
-        f"Authorization: Bearer {dialogue.token}",
+        f"Authorization: Bearer {token}",
     ]
     if content:
         lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]

@@ -17,6 +17,8 @@ from pymongo.monitoring import (
 from werkzeug.test import Client
 
 from app import create_app
+from benchmarks import conversations
+from benchmarks.conversations import Talk
 from benchmarks.dataset import TEXT, Dialogue
 from benchmarks.floor import Floor
 from benchmarks.servers import DATABASE, SECRET
@@ -58,8 +60,8 @@ class Commands(CommandListener):
         pass
 
 
-def count(uri: str, dialogue: Dialogue, folder: Path) -> list[Trips]:
-    """The round trips of a send and of a read; UnevenError where the floor's are others."""
+def count(uri: str, dialogue: Dialogue, talk: Talk, folder: Path) -> list[Trips]:
+    """The round trips of each workload; UnevenError where the floor's are others."""
     listener = Commands()
     connect: Callable[..., MongoClient[Any]] = partial(
         MongoClient, event_listeners=[listener], **EMBEDDED_OPTIONS
@@ -74,7 +76,7 @@ def count(uri: str, dialogue: Dialogue, folder: Path) -> list[Trips]:
         floor = Client(Floor(client[DATABASE], SECRET))
         return [
             Trips(name, _same(name, listener, ask, service, floor))
-            for name, ask in _asks(dialogue).items()
+            for name, ask in {**_asks(dialogue), **_talked(talk)}.items()
         ]
 
 
@@ -88,6 +90,24 @@ def _asks(dialogue: Dialogue) -> Mapping[str, Ask]:
         return client.get(f"{path}s?limit=20", headers=headers)
 
     return {"send": send, "read 20": read}
+
+
+def _talked(talk: Talk) -> Mapping[str, Ask]:
+    headers = {"Authorization": f"Bearer {talk.tokens[0]}"}
+    calls: Mapping[str, tuple[str, dict[str, Any]]] = {
+        conversations.SEND: (
+            "send_message",
+            {"conversation_id": talk.id, "message_type": "text", "content": TEXT},
+        ),
+        conversations.PAGE: ("get_messages", {"conversation_id": talk.id, "limit": 20}),
+        conversations.LIST: ("get_conversations", {"page": 1, "page_size": 20}),
+    }
+
+    def asking(call: str, body: dict[str, Any]) -> Ask:
+        path = f"{conversations.PREFIX}/{call}"
+        return lambda client: client.post(path, json=body, headers=headers)
+
+    return {name: asking(call, body) for name, (call, body) in calls.items()}
 
 
 def _same(
@@ -108,6 +128,8 @@ def _counted(listener: Commands, ask: Ask, client: Client) -> tuple[tuple[str, .
 
 def _shape(name: str, answer: Any) -> Any:
     """What must be equal: a page in every word, a send in its form."""
+    if name == conversations.SEND:
+        return sorted(answer["message"])
     if name != "send":
         return answer
     return {**answer, "data": {part: sorted(chat) for part, chat in answer["data"].items()}}

@@ -122,6 +122,25 @@ class Count(fields.Field[int]):
         return int(value)
 
 
+class Whole(fields.Field[int]):
+    """A whole number of a JSON body, from `least` to `most`: no boolean, fraction or text."""
+
+    default_error_messages: Messages = {
+        "not_whole": "Must be a whole number from {least} to {most}.",
+    }
+
+    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+        metadata = {"type": "integer", "minimum": least, "maximum": most}
+        kwargs["metadata"] = metadata | kwargs.get("metadata", {})
+        super().__init__(**kwargs)
+        self._range = {"least": least, "most": most}
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        if type(value) is not int or not self._range["least"] <= value <= self._range["most"]:
+            raise self.make_error("not_whole", **self._range)
+        return value
+
+
 class HexId(fields.Field[str]):
     """An id of 24 hex digits."""
 

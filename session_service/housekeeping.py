@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 import structlog
 
 from session_service.core.accounts import Accounts
-from session_service.core.message_log import GRACE_MS, MessageLog
+from session_service.core.message_log import GRACE_MS
 from session_service.errors import Conflict, ServiceError
 from session_service.models import ADMIN, FirstAdmin
 
@@ -18,16 +18,23 @@ RETRY_PAUSE_S = 5.0
 log = structlog.get_logger(__name__)
 
 
+class Keeper(Protocol):
+    """Something that leaves work for later."""
+
+    def keep_house(self, older_than_ms: int = 0) -> bool:
+        """Does what has been left for so long; false when it failed."""
+
+
 class Housekeeping:
-    """The deletions of some logs, and the admin whom the configuration names, if any."""
+    """What some keepers have left, and the admin whom the configuration names, if any."""
 
     def __init__(
         self,
-        logs: Sequence[MessageLog[Any]],
+        keepers: Sequence[Keeper],
         accounts: Accounts,
         admin: FirstAdmin | None,
     ) -> None:
-        self._logs = logs
+        self._keepers = keepers
         self._accounts = accounts
         self._admin = admin
 
@@ -55,9 +62,9 @@ class Housekeeping:
     def _work(self) -> None:
         while not self.ensure_admin():
             time.sleep(RETRY_PAUSE_S)
-        while not all(each.keep_house() for each in self._logs):
+        while not all(each.keep_house() for each in self._keepers):
             time.sleep(RETRY_PAUSE_S)
         while True:
             time.sleep(PAUSE_S)
-            for each in self._logs:
+            for each in self._keepers:
                 each.keep_house(GRACE_MS)

@@ -66,6 +66,8 @@ class Account:
     id: int
     username: str = ""
     email: str | None = None
+    nickname: str | None = None
+    avatar_url: str | None = None
     password_hash: str = field(default="", repr=False)
     role: Role = "user"
     status: AccountStatus = "active"
@@ -81,6 +83,14 @@ class FirstAdmin:
     username: str
     email: str | None
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What others see of a user."""
+
+    name: str
+    avatar_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +141,23 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change of membership that a message carries; true once that message is committed."""
+    """A change that a message makes; true once that message is committed.
 
-    kind: Literal["add", "remove"]
-    member: str
+    `subject` is the member who joins (in a role) or leaves, or the new status of the log.
+    """
+
+    kind: Literal["add", "remove", "status"]
+    subject: str
+    role: str = ""
+
+
+class Joined(NamedTuple):
+    """How a new member begins: what it has seen and read, since when (ms), and in which role."""
+
+    seen: int
+    read: int
+    at: int
+    role: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +174,7 @@ class Draft:
     content: Mapping[str, Any]
     to: str | None = None
     silent: bool = False
-    event: Event | None = None
+    events: tuple[Event, ...] = ()
 
 
 class Entry(NamedTuple):
@@ -165,7 +188,7 @@ class Entry(NamedTuple):
     content: Mapping[str, Any]
     to: str | None = None
     silent: bool = False
-    event: Event | None = None
+    events: tuple[Event, ...] = ()
     id: str = ""
     seq: int = 0
     created_at: int = 0
@@ -177,6 +200,7 @@ class LogState:
 
     `at` is the time (ms) of the last committed message, `total` how many count. `seen[u]`
     is how many of those the member u has seen or sent, `read[u]` the seq up to which u read.
+    `status` is what events make it.
     """
 
     id: str
@@ -186,6 +210,7 @@ class LogState:
     members: tuple[str, ...] = ()
     seen: Mapping[str, int] = field(default_factory=dict)
     read: Mapping[str, int] = field(default_factory=dict)
+    status: str = ""
 
     def unread(self, member: str) -> int:
         return self.total - self.seen[member]
@@ -195,16 +220,17 @@ class LogState:
 class Changes:
     """The difference that committing a run of entries makes.
 
-    `total` and `seen` are increments; `joined` holds the new members' first (seen, read);
-    `members` is the list as it is afterwards, `left` who is no longer on it.
+    `total` and `seen` are increments; `members` is the list as it is afterwards, `joined` how
+    those who are new to it begin, `left` who is no longer on it.
     """
 
     last: Entry
     total: int
     seen: Mapping[str, int]
-    joined: Mapping[str, tuple[int, int]]
+    joined: Mapping[str, Joined]
     left: frozenset[str]
     members: tuple[str, ...]
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +243,53 @@ class Chat:
     created_at: int
     updated_at: int
     log: LogState
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who takes part in a conversation, since when (ms) and as what."""
+
+    user_id: int
+    role: str
+    joined_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an order service calls an order; `status` is the latest it told of."""
+
+    type: str
+    id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation of people and the head of its log of messages; times in ms.
+
+    `members` stand in the order in which they joined; `last` is the latest message.
+    """
+
+    id: int
+    title: str
+    type: str
+    creator: int
+    created_at: int
+    members: tuple[Member, ...]
+    last: Entry | None
+    order: Order | None
+    log: LogState
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file by its id, of `size` bytes; `type` is its MIME type, `created_at` in ms."""
+
+    id: str
+    name: str
+    size: int
+    type: str
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ def test_an_env_file_is_read_and_the_environment_goes_before_it(environ, tmp_pat
         ("LOG_FORMAT", "xml", "console, json"),
         ("REPLY_TIMEOUT_S", "-1", "600"),
         ("MAX_BODY_BYTES", "1", "1024"),
+        ("UPLOAD_MAX_BYTES", "1", "1024"),
+        ("UPLOAD_QUOTA_BYTES", "x", "integer"),
         ("CORS_ORIGINS", "example.org", "http"),
         ("CORS_ORIGINS", "http://example.org/page", "http"),
         ("MONGO_DB", "a.b", "database"),

@@ -3,40 +3,23 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from session_service.models import Changes, Entry, LogState
+from session_service.models import Changes, Entry, Joined, LogState
 
 
 def fold(state: LogState, entries: Sequence[Entry]) -> Changes:
     """The changes that `entries`, the next ones after `state` in order, make together."""
-    total = state.total
-    seen: Counter[str] = Counter()
-    joined: dict[str, tuple[int, int]] = {}
-    members = list(state.members)
+    folding = _Folding(state)
     for entry in entries:
-        if entry.silent:
-            pass  # counts for nobody
-        elif entry.to is None:
-            total += 1
-            _see(entry.sender, 1, members, seen, joined)
-        elif entry.to != entry.sender:
-            _see(entry.to, -1, members, seen, joined)
-        if entry.event is None:
-            continue
-        member = entry.event.member
-        if entry.event.kind == "add" and member not in members:
-            members.append(member)
-            joined[member] = (total, entry.seq)
-        elif entry.event.kind == "remove" and member in members:
-            members.remove(member)
-            joined.pop(member, None)
-            seen.pop(member, None)
+        folding.count(entry)
+        folding.change(entry)
     return Changes(
         last=entries[-1],
-        total=total - state.total,
-        seen=seen,
-        joined=joined,
-        left=frozenset(state.members) - frozenset(members),
-        members=tuple(members),
+        total=folding.total - state.total,
+        seen=folding.seen,
+        joined=folding.joined,
+        left=frozenset(state.members) - frozenset(folding.members),
+        members=tuple(folding.members),
+        status=folding.status,
     )
 
 
@@ -53,20 +36,48 @@ def advance(state: LogState, entries: Sequence[Entry]) -> LogState:
         at=changes.last.created_at,
         total=state.total + changes.total,
         members=changes.members,
-        seen=seen | {m: first for m, (first, _) in changes.joined.items()},
-        read=read | {m: seq for m, (_, seq) in changes.joined.items()},
+        seen=seen | {member: joined.seen for member, joined in changes.joined.items()},
+        read=read | {member: joined.read for member, joined in changes.joined.items()},
+        status=changes.status,
     )
 
 
-def _see(
-    member: str,
-    count: int,
-    members: Sequence[str],
-    seen: Counter[str],
-    joined: dict[str, tuple[int, int]],
-) -> None:
-    if member in joined:
-        first, read = joined[member]
-        joined[member] = (first + count, read)
-    elif member in members:
-        seen[member] += count
+class _Folding:
+    """The state as far as it is folded."""
+
+    def __init__(self, state: LogState) -> None:
+        self.total = state.total
+        self.members = list(state.members)
+        self.status = state.status
+        self.seen: Counter[str] = Counter()
+        self.joined: dict[str, Joined] = {}
+
+    def count(self, entry: Entry) -> None:
+        """A message counts for all but its sender, one that is directed for one alone."""
+        if entry.silent:
+            return
+        if entry.to is None:
+            self.total += 1
+            self._see(entry.sender, 1)
+        elif entry.to != entry.sender:
+            self._see(entry.to, -1)
+
+    def change(self, entry: Entry) -> None:
+        """Makes true what the message says of members and status."""
+        for kind, subject, role in ((e.kind, e.subject, e.role) for e in entry.events):
+            if kind == "status":
+                self.status = subject
+            elif kind == "add" and subject not in self.members:
+                self.members.append(subject)
+                self.joined[subject] = Joined(self.total, entry.seq, entry.created_at, role)
+            elif kind == "remove" and subject in self.members:
+                self.members.remove(subject)
+                self.joined.pop(subject, None)
+                self.seen.pop(subject, None)
+
+    def _see(self, member: str, count: int) -> None:
+        if member in self.joined:
+            joined = self.joined[member]
+            self.joined[member] = joined._replace(seen=joined.seen + count)
+        elif member in self.members:
+            self.seen[member] += count

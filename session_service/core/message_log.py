@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from session_service.core.convoy import Convoys
 from session_service.core.ids import new_entry_id
 from session_service.core.log_store import Head, LogStore
 from session_service.core.sending import Answer, Posted, Send, Sender, Tools
@@ -51,6 +52,7 @@ class MessageLog(Generic[H]):
         self._background = background
         self._keeping_house = threading.Lock()
         self._tools = Tools(clock, sleep, entry_id, Turns(), stored)
+        self._convoys = Convoys(store, self._tools)
 
     def post(
         self,
@@ -71,7 +73,7 @@ class MessageLog(Generic[H]):
         send = Send(
             self._store, self._tools, log_id, draft, admit=admit, judge=judge, answer=answer
         )
-        return send.run()
+        return self._convoys.carry(log_id, send) if answer is None else send.run()
 
     def newest(self, state: LogState, limit: int) -> list[Entry]:
         """The `limit` newest committed entries, oldest first."""
@@ -80,7 +82,13 @@ class MessageLog(Generic[H]):
     def before(self, state: LogState, at: int, limit: int) -> list[Entry]:
         """The `limit` newest committed entries made before the time `at` (ms), oldest first."""
         end = self._last_before(state, at)
-        return self._store.between(state.id, end - limit, end + 1)
+        return self._store.between(state.id, end - limit, end + 1) if end else []
+
+    def after(self, state: LogState, at: int, limit: int) -> list[Entry]:
+        """The first `limit` committed entries made after the time `at` (ms), oldest first."""
+        start = self._last_upto(state, at)
+        end = min(start + limit, state.seq)
+        return self._store.between(state.id, start, end + 1) if end > start else []
 
     def oldest(
         self, state: LogState, *, after: int = 0, limit: int | None = None, chunk: int = SHORT
@@ -110,7 +118,7 @@ class MessageLog(Generic[H]):
             if head is None or member not in head.log.members:
                 return False
             state = head.log
-            read = self._last_before(state, at + 1)
+            read = self._last_upto(state, at)
             if read <= state.read[member]:
                 return True
             unread = self._store.count_from_others(log_id, member, read, state.seq)
@@ -175,6 +183,13 @@ class MessageLog(Generic[H]):
             return state.seq
         exact = self._store.seq_at(state.id, at)
         return self._search(state, at) if exact is None else min(exact - 1, state.seq)
+
+    def _last_upto(self, state: LogState, at: int) -> int:
+        """The same for the last one that is not later than that."""
+        if at >= state.at:
+            return state.seq
+        exact = self._store.seq_at(state.id, at)
+        return self._search(state, at + 1) if exact is None else min(exact, state.seq)
 
     def _search(self, state: LogState, at: int) -> int:
         low: tuple[int, int | None] = (0, None)

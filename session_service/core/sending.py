@@ -55,7 +55,12 @@ class Tools:
     stored: Callable[[Sender], None] = lambda sender: None
 
 
-class _MovedOn(Exception):
+def pause(tools: Tools) -> None:
+    """Lets other processes go first."""
+    tools.sleep(random.uniform(0, JITTER_S))  # noqa: S311  spreads, hides nothing
+
+
+class MovedOn(Exception):
     """The log went on too far to follow from here: begin again at its head."""
 
 
@@ -103,6 +108,46 @@ class Send(Generic[H]):
             self._tell(reply)
         return replace(posted, reply=reply)
 
+    # For those who send for several
+
+    def alone(self) -> Posted:
+        """The same as `run` for one who has the turn, and a draft without a reply."""
+        posted = self._insist(self._send)
+        self._tell(posted.entry)
+        return posted
+
+    @property
+    def mark(self) -> tuple[str, str]:
+        """By what the entry is known in the log."""
+        return self._draft.sender, self._draft.key
+
+    def admit(self, head: H) -> None:
+        """Refuses the caller, if that is so."""
+        self._admit(head)
+
+    def place(self, state: LogState) -> Entry:
+        """The draft as the next entry after `state`; refused where it may not stand there."""
+        if self._judge is not None:
+            self._judge(state)
+        (entry,) = self._numbered(state, [self._draft])
+        self._tried.append(entry)
+        return entry
+
+    def landed(self, entry: Entry) -> Posted | None:
+        """What to answer now that this is committed; None where somebody else has stored it."""
+        if not self._is_ours(entry):
+            return None
+        self._tell(entry)
+        return Posted(entry)
+
+    def withdraw(self) -> None:
+        """Deletes what was proposed, because there is no log any more."""
+        self._store.discard(self._tried)
+
+    def commit(self, state: LogState, entries: Sequence[Entry]) -> None:
+        """Moves the head over `entries`, the next ones after `state`."""
+        self._commit(state, entries)
+
     def _tell(self, *committed: Entry | None) -> None:
         """Has those counted that this send has stored, and not somebody else before it."""
         for entry in committed:
@@ -113,21 +158,22 @@ class Send(Generic[H]):
         return any(entry.id == tried.id for tried in self._tried)
 
     def _persist(self, step: Callable[[], T]) -> T:
-        with (
-            self._tools.turns.of(self._id, QUEUE_S),
-            self._store.deadline() as deadline,
-        ):
+        with self._tools.turns.of(self._id, QUEUE_S):
+            return self._insist(step)
+
+    def _insist(self, step: Callable[[], T]) -> T:
+        with self._store.deadline() as deadline:
             while True:
                 try:
                     return step()
-                except (Unavailable, _MovedOn) as error:
+                except (Unavailable, MovedOn) as error:
                     if deadline.left() <= 0:
                         raise Unavailable("the database did not answer in time") from error
                 self._known = None
                 self._pause()
 
     def _pause(self) -> None:
-        self._tools.sleep(random.uniform(0, JITTER_S))  # noqa: S311  spreads, hides nothing
+        pause(self._tools)
 
     def _send(self) -> Posted:
         head = self._head = self._read_head()
@@ -220,7 +266,7 @@ class Send(Generic[H]):
             for entry in found:
                 if (entry.sender, entry.key) == (first.sender, first.key):
                     return entry
-            found = _unbroken(found, state.seq)
+            found = unbroken(found, state.seq)
             if not found:
                 if earlier := self._store.find_by_key(self._id, first.sender, first.key):
                     return earlier
@@ -228,7 +274,7 @@ class Send(Generic[H]):
             pending += found
             state = advance(state, found)
         self._commit(base, pending)  # their senders may be dead, and nobody would get past them
-        raise _MovedOn
+        raise MovedOn
 
     def _judged(self, state: LogState) -> Entry | None:
         """Lets the judge refuse, unless the draft is a repeat: then gives what it repeats."""
@@ -250,7 +296,7 @@ class Send(Generic[H]):
                 draft.content,
                 draft.to,
                 draft.silent,
-                draft.event,
+                draft.events,
                 id=self._tools.entry_id(at + i),
                 seq=state.seq + 1 + i,
                 created_at=at + i,
@@ -273,11 +319,11 @@ class Send(Generic[H]):
     def _read_head(self) -> H:
         head = self._store.find(self._id)
         if head is None:
-            self._store.discard(self._tried)
+            self.withdraw()
             raise NotFound("no such log")
         return head
 
 
-def _unbroken(entries: Sequence[Entry], after: int) -> list[Entry]:
+def unbroken(entries: Sequence[Entry], after: int) -> list[Entry]:
     """The entries up to the first gap: a read misses what comes in while it goes on."""
     return [entry for seq, entry in enumerate(entries, after + 1) if entry.seq == seq]

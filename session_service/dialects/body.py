@@ -4,8 +4,9 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import orjson
 from flask import Request, current_app, request
@@ -109,7 +110,8 @@ def read_body(limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise TooLarge(f"the body is larger than {limit} bytes")
     try:
-        raw = _read_patiently(limit + 1)
+        with body_stream() as stream:
+            raw = stream.read(limit + 1)
     except Exception as error:  # servers have their own for bodies that end early or are garbled
         raise Invalid(errors={"body": ["incomplete"]}) from error
     if len(raw) > limit:
@@ -119,15 +121,17 @@ def read_body(limit: int) -> bytes:
     return raw
 
 
-def _read_patiently(size: int) -> bytes:
-    """At most `size` bytes of the body; a client that falls silent is given up."""
-    stream = get_input_stream(request.environ)
+@contextmanager
+def body_stream() -> Iterator[IO[bytes]]:
+    """The body as it comes in, whatever its size; a client that falls silent is given up."""
+    stream = get_input_stream(request.environ, safe_fallback=True)
     connection = request.environ.get("gunicorn.socket")
     if connection is None:
-        return stream.read(size)
+        yield stream
+        return
     connection.settimeout(SILENCE_S)
     try:
-        return stream.read(size)
+        yield stream
     finally:
         connection.settimeout(None)
 

@@ -122,7 +122,10 @@ class Dialect(Blueprint):  # type: ignore[misc]
         self, rule: str, endpoint: Any = None, view_func: Any = None, **options: Any
     ) -> None:
         super().add_url_rule(rule, endpoint, view_func, **options)
-        taken = getattr(view_func, "_apidoc", {}).get("arguments", {}).get("parameters", ())
+        documentation = getattr(view_func, "_apidoc", {})
+        taken = documentation.get("arguments", {}).get("parameters", ())
+        if "requestBody" in documentation.get("manual_doc", {}):
+            return
         if not any(each["in"] in ("json", "form") for each in taken):
             self._bodyless.add(f"{self.name}.{self._endpoints[-1]}")
 

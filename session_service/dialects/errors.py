@@ -4,7 +4,11 @@ from collections.abc import Sequence
 
 import structlog
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    RequestedRangeNotSatisfiable,
+)
 
 from session_service.dialects.dialect import Dialect
 from session_service.errors import (
@@ -82,6 +86,8 @@ def _headers(raised: Exception) -> dict[str, str]:
         return {"Retry-After": str(raised.retry_after_s)}
     if isinstance(raised, Unavailable):
         return {"Retry-After": str(RETRY_AFTER_S)}
+    if isinstance(raised, RequestedRangeNotSatisfiable):
+        return {"Content-Range": f"bytes */{raised.length}"}
     if isinstance(raised, MethodNotAllowed) and raised.valid_methods:
         return {"Allow": ", ".join(sorted(raised.valid_methods))}
     return {}

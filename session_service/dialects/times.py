@@ -9,3 +9,8 @@ MILLISECOND = timedelta(milliseconds=1)
 def iso_time(at: int) -> str:
     """A time in ms as ISO 8601 in UTC with milliseconds."""
     return f"{(EPOCH + at * MILLISECOND).isoformat(timespec='milliseconds')}Z"
+
+
+def plain_time(at: int) -> str:
+    """A time in ms as `YYYY-MM-DD HH:MM:SS` in UTC."""
+    return (EPOCH + at * MILLISECOND).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,5 +1,6 @@
 """Accounts, their ids, and the list of admins: the collections `accounts` and `counters`."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from pymongo import ASCENDING, IndexModel
@@ -51,6 +52,10 @@ class AccountStore:
     def find(self, account_id: int) -> Account | None:
         """The account, also where it is deleted and only its id is left."""
         return self._one({"_id": account_id})
+
+    def find_many(self, account_ids: Sequence[int]) -> list[Account]:
+        """Those of these accounts that there are, also the deleted."""
+        return [to_account(each) for each in self._accounts.find({"_id": {"$in": [*account_ids]}})]
 
     def find_by_username(self, username_key: str) -> Account | None:
         return self._one({"username_key": username_key})
@@ -115,6 +120,8 @@ def to_account(document: Document) -> Account:
         id=document["_id"],
         username=document["username"],
         email=document.get("email"),
+        nickname=document.get("nickname"),
+        avatar_url=document.get("avatar_url"),
         password_hash=document["password_hash"],
         role=document["role"],
         status=document["status"],

@@ -7,15 +7,19 @@ from pymongo import IndexModel
 from session_service.store.accounts import AccountStore
 from session_service.store.attempts import AttemptStore
 from session_service.store.chats import MESSAGES, ChatStore
+from session_service.store.conversations import CONVERSATIONS, ConversationStore
 from session_service.store.database import Database
 from session_service.store.documents import Layout
+from session_service.store.files import FileStore
 from session_service.store.sessions import CHATS, SessionStore
 from session_service.store.standing import StandingStore
 
-LAYOUTS: tuple[Layout, ...] = (CHATS, MESSAGES)
+LAYOUTS: tuple[Layout, ...] = (CHATS, MESSAGES, CONVERSATIONS)
 STORES: tuple[Callable[[Database], object], ...] = (
     SessionStore,
     ChatStore,
+    ConversationStore,
+    FileStore,
     AccountStore,
     StandingStore,
     AttemptStore,

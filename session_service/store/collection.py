@@ -15,10 +15,9 @@ from session_service.store.database import Database
 from session_service.store.documents import Document
 
 DUPLICATE_KEY = 11000
-EXPIRING = IndexModel(
-    [("expires", ASCENDING)], expireAfterSeconds=0
-)  # at that date a document goes
-BATCH = 1000  # documents; the server sends fewer where they are large
+BATCH = 10_000  # documents; the server sends fewer where they are large
+# Documents with such a date go when it comes.
+EXPIRING = IndexModel([("expires", ASCENDING)], expireAfterSeconds=0)
 
 
 class Collection:
@@ -55,10 +54,6 @@ class Collection:
             _run(database, {"killCursors": self._name, "cursors": [cursor["id"]]})
             whole = database[self._name].find(where, fields or None, batch_size=BATCH)
             return list(whole.sort(list(sort)) if sort else whole)
-
-    def count(self, where: Document) -> int:
-        with self._database.reading() as database:
-            return database[self._name].count_documents(where)
 
     def insert(self, documents: Sequence[Document]) -> bool:
         """Stores them in order; false when a unique key stopped it on the way."""

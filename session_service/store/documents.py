@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from bson import ObjectId
 
 from session_service.models import Changes, Entry, Event, LogState
 
+T = TypeVar("T")
+
 Document = dict[str, Any]
+
+# What heads keep of each member: the fields of `Joined` as they are called there.
+MEMBERS = {"seen": "seen", "read": "read", "at": "joined_at", "role": "roles"}
 
 EPOCH = datetime(1970, 1, 1)  # BSON dates are UTC and come without a zone
 MILLISECOND = timedelta(milliseconds=1)
@@ -20,7 +25,8 @@ class Layout:
     """Where a kind of log is kept and what its fields are called there.
 
     `content` names the dialect's own fields of an entry; `touched` is a time of the head that
-    every commit moves on; with `dates` times are BSON dates, else integers of ms.
+    every commit moves on; with `dates` times are BSON dates, else integers of ms;
+    with `last` the head holds the last entry.
     """
 
     heads: str
@@ -30,6 +36,7 @@ class Layout:
     sender: str = "sender"
     created_at: str = "created_at"
     touched: str | None = None
+    last: bool = False
     dates: bool = False
 
     @property
@@ -41,16 +48,21 @@ class Layout:
         """What committing the changes does to the head's document."""
         last = changes.last
         sets: Document = {"seq": last.seq, "at": last.created_at}
+        if self.last:
+            sets["last"] = self.to_last(last)
+        if changes.status != state.status:
+            sets["status"] = changes.status
         if changes.members != state.members:
             sets["members"] = list(changes.members)
-        for member, (seen, read) in changes.joined.items():
-            sets |= {f"seen.{field_of(member)}": seen, f"read.{field_of(member)}": read}
+        for member, joined in changes.joined.items():
+            for name, value in joined._asdict().items():
+                sets[f"{MEMBERS[name]}.{field_of(member)}"] = value
         counts = {f"seen.{field_of(member)}": n for member, n in changes.seen.items()}
         update: Document = {"$set": sets, "$inc": {"total": changes.total, **counts}}
         if self.touched:
             update["$max"] = {self.touched: self.to_time(last.created_at)}
         if changes.left:
-            kept = ("seen", "read", "read_at")
+            kept = (*MEMBERS.values(), "read_at")
             update["$unset"] = {f"{k}.{field_of(m)}": "" for m in changes.left for k in kept}
         return update
 
@@ -68,19 +80,28 @@ class Layout:
             document["to"] = entry.to
         if entry.silent:
             document["silent"] = True
-        if entry.event is not None:
-            document["event"] = [entry.event.kind, entry.event.member]
+        if entry.events:
+            document["events"] = [[each.kind, each.subject, each.role] for each in entry.events]
         return document
 
+    def to_last(self, entry: Entry) -> Document:
+        """What a head holds of its last entry."""
+        return {
+            "seq": entry.seq,
+            "sender": entry.sender,
+            "created_at": entry.created_at,
+            **entry.content,
+        }
+
     def to_entry(self, document: Document) -> Entry:
-        event = document.get("event")
+        events = document.get("events")
         return Entry(
             document[self.sender],
             document["key"],
             {name: document[name] for name in self.content if name in document},
             document.get("to"),
             document.get("silent", False),
-            Event(*event) if event else None,
+            tuple([Event(*each) for each in events]) if events else (),
             str(document["_id"]),
             document["seq"],
             self.from_time(document),
@@ -102,8 +123,9 @@ def to_state(document: Document) -> LogState:
         at=document["at"],
         total=document.get("total", 0),
         members=tuple(document.get("members", ())),
-        seen=_by_member(document.get("seen")),
-        read=_by_member(document.get("read")),
+        seen=by_member(document.get("seen")),
+        read=by_member(document.get("read")),
+        status=document.get("status", ""),
     )
 
 
@@ -120,10 +142,11 @@ def field_of(member: str) -> str:
     return member.replace("%", "%25").replace(".", "%2E").replace("$", "%24")
 
 
-def _by_member(counts: Mapping[str, int] | None) -> dict[str, int]:
-    if not counts:
+def by_member(values: Mapping[str, T] | None) -> dict[str, T]:
+    """What is kept under members' ids as field names."""
+    if not values:
         return {}
     return {
-        field.replace("%24", "$").replace("%2E", ".").replace("%25", "%"): count
-        for field, count in counts.items()
+        field.replace("%24", "$").replace("%2E", ".").replace("%25", "%"): value
+        for field, value in values.items()
     }

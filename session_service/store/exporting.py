@@ -22,6 +22,7 @@ from session_service.store.database import Database
 from session_service.store.documents import Document, Layout
 from session_service.store.export_file import RAW, ExportFile
 from session_service.store.export_shape import HEARTBEAT, ON_DISK, UNDER_WAY, check_making
+from session_service.store.files import CHUNKS
 
 PATIENCE_MS = 600_000
 HEADS = 100  # logs whose entries are read before the next heads
@@ -89,7 +90,8 @@ class _Export:
         for layout in LAYOUTS:
             others -= {layout.heads, layout.entries, layout.retired}
             self._notes(layout, self._logs(layout))
-        for name in sorted(others):
+        # What a message names is kept before it, and a file has its chunks before its record.
+        for name in sorted(others, key=lambda each: (each == CHUNKS, each)):
             self._section(name, self._find(name, {}))
         self._file.finish(self._collections())
 

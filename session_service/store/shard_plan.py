@@ -7,6 +7,7 @@ from typing import Any
 from pymongo import IndexModel
 
 from session_service.store.catalogue import LAYOUTS, required_indexes
+from session_service.store.files import CHUNKS, FILES
 
 
 def shard_plan(database: str) -> Iterator[str]:
@@ -18,9 +19,10 @@ def shard_plan(database: str) -> Iterator[str]:
 
 
 def shard_keys() -> Mapping[str, str]:
-    """The field by which each collection would be spread; a log stays together on one shard."""
+    """The field by which each collection is spread; logs and files stay together on one shard."""
+    heads = {layout.heads: "_id" for layout in LAYOUTS}
     entries = {layout.entries: layout.log for layout in LAYOUTS}
-    return {layout.heads: "_id" for layout in LAYOUTS} | entries
+    return heads | entries | {FILES: "_id", CHUNKS: "files_id"}
 
 
 def collections() -> list[str]:
@@ -54,10 +56,10 @@ def _reason(name: str, field: str | None, stopper: str | None) -> str:
     if stopper:
         return f"stays on one shard, its unique index {stopper} needs all of it in sight"
     if field == "_id":
-        return "_id begins at random, so logs spread; a commit names it and reaches one shard"
+        return "_id begins at random, so they spread; a change names it and reaches one shard"
     return (
-        f"{field} begins at random, so logs spread; every unique key begins with it, and whoever "
-        "reads or sends names it and reaches one shard"
+        f"{field} begins at random, so they spread; every unique key begins with it, and whoever "
+        "reads or adds names it and reaches one shard"
     )
 
 

@@ -19,12 +19,13 @@ from tests.core.watched_log import Place, WatchedLog
 MEMBERS = ("ann", "bob", "$c.%")
 
 members = st.sampled_from(MEMBERS)
-events = st.builds(Event, st.sampled_from(["add", "remove", "remove"]), members)
+event = st.builds(Event, st.sampled_from(["add", "remove", "remove"]), members)
+events = st.lists(event, min_size=1, max_size=2).map(tuple)
 silent = {"silent": st.booleans()}
 drafts = st.one_of(
     st.fixed_dictionaries({"sender": members}),
     st.fixed_dictionaries({"sender": members, "to": members}, optional=silent),
-    st.fixed_dictionaries({"sender": members, "event": events}, optional=silent),
+    st.fixed_dictionaries({"sender": members, "events": events}, optional=silent),
 )
 
 
@@ -48,7 +49,7 @@ class ConversationMachine(LogMachine):
         self.reader.insert_head(log_id, {})
         self.watch(log_id)
         for member in MEMBERS:
-            order = Order(self.log, self.draft(member, event=Event("add", member)))
+            order = Order(self.log, self.draft(member, events=(Event("add", member),)))
             self.orders[order.draft.key] = order
             self.post(order)
         self.look()
@@ -56,7 +57,7 @@ class ConversationMachine(LogMachine):
     @rule(target=LogMachine.ordered, draft=drafts, engine=st.none() | engines)
     def send_message(self, draft: dict[str, Any], engine: str | None) -> Order:
         order = Order(self.log, self.draft(**draft), engine)
-        if order.draft.event != Event("add", order.draft.sender):
+        if order.draft.events != (Event("add", order.draft.sender),):
             order.judge = judge_of(order.draft)
         return self.send(order)
 

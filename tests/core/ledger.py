@@ -48,12 +48,11 @@ def memberships(entries: Sequence[Entry]) -> dict[str, int]:
     """The members, and the seq of the entry by which each of them is one."""
     joined: dict[str, int] = {}
     for entry in entries:
-        if entry.event is None:
-            continue
-        if entry.event.kind == "add":
-            joined.setdefault(entry.event.member, entry.seq)
-        else:
-            joined.pop(entry.event.member, None)
+        for each in entry.events:
+            if each.kind == "add":
+                joined.setdefault(each.subject, entry.seq)
+            else:
+                joined.pop(each.subject, None)
     return joined
 
 

@@ -144,7 +144,7 @@ class Room:
 
     def join(self, *members: str) -> None:
         for member in members:
-            self.say(f"{member} joins", member, silent=True, event=Event("add", member))
+            self.say(f"{member} joins", member, silent=True, events=(Event("add", member),))
 
     @property
     def state(self) -> LogState:

@@ -150,7 +150,7 @@ class StormProcess:
             key = f"{guest} {chance.random()}"
             with suppress(Unavailable):
                 self.log.mark_read(log_id, member)
-                self.post(log_id, Draft(guest, key, {"text": key}, silent=True, event=event))
+                self.post(log_id, Draft(guest, key, {"text": key}, silent=True, events=(event,)))
                 head = self.store.find(log_id)
                 assert head is not None
                 entries = self.log.oldest(head.log)

@@ -141,7 +141,7 @@ def test_judge_refuses_and_nothing_is_left(room: Room) -> None:
 def test_judge_does_not_refuse_a_repeat(room: Room) -> None:
     room.join("ann")
     first = room.say("hello", judge=must_be_member("ann"))
-    room.say("bye", event=Event("remove", "ann"))
+    room.say("bye", events=(Event("remove", "ann"),))
     assert room.say("hello", judge=must_be_member("ann")) == first
     with pytest.raises(Forbidden):
         room.say("hello again", judge=must_be_member("ann"))
@@ -149,7 +149,7 @@ def test_judge_does_not_refuse_a_repeat(room: Room) -> None:
 
 def test_judge_hears_of_what_comes_right_before(room: Room) -> None:
     room.join("ann", "bob")
-    removed = partial(room.elsewhere().say, "out", "bob", event=Event("remove", "ann"))
+    removed = partial(room.elsewhere().say, "out", "bob", events=(Event("remove", "ann"),))
     room.store.before["insert"] = removed
     with pytest.raises(Forbidden):
         room.say("hello", judge=must_be_member("ann"))
@@ -159,7 +159,7 @@ def test_judge_hears_of_what_comes_right_before(room: Room) -> None:
 
 def test_judge_hears_of_what_a_dead_sender_has_proposed(room: Room) -> None:
     room.join("ann", "bob")
-    out = partial(room.say, "out", "bob", event=Event("remove", "ann"))
+    out = partial(room.say, "out", "bob", events=(Event("remove", "ann"),))
     room.dies_before("commit", out)
     with pytest.raises(Forbidden):
         room.elsewhere().say("hello", judge=must_be_member("ann"))

@@ -38,7 +38,7 @@ def some_time(data: st.DataObject, times: Sequence[int]) -> int:
 
 def joins() -> list[Entry]:
     return [
-        entry(seq, seq, member, silent=True, event=Event("add", member))
+        entry(seq, seq, member, silent=True, events=(Event("add", member),))
         for seq, member in enumerate(MEMBERS, 1)
     ]
 
@@ -174,7 +174,7 @@ def test_mark_up_to_a_time_holds_whatever_happens_meanwhile(room: Room, meanwhil
     room.store.before["mark_read_to"] = {
         "sends": partial(room.elsewhere().say, "third", "ann"),
         "marks": partial(room.log.mark_read, room.id, "bob"),
-        "leaves": partial(room.elsewhere().say, "bye", "bob", event=Event("remove", "bob")),
+        "leaves": partial(room.elsewhere().say, "bye", "bob", events=(Event("remove", "bob"),)),
         "deletes": partial(room.log.delete, room.state),
     }[meanwhile]
     marked = room.log.mark_read_to(room.id, "bob", first.created_at)

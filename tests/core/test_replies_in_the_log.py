@@ -167,6 +167,6 @@ def test_slow_reply_to_a_deleted_log_is_not_found(room: Room, slow: Engine) -> N
 def test_reply_does_not_hang_on_its_sender_staying_a_member(room: Room, slow: Engine) -> None:
     room.join("ann", "bob")
     asker = asking(room, slow)
-    room.say("out", "bob", event=Event("remove", "ann"))
+    room.say("out", "bob", events=(Event("remove", "ann"),))
     asker.step()
     assert room.texts()[-1] == "reply 1"

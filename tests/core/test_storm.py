@@ -52,7 +52,7 @@ class Storm:
         log_id = new_log_id(0)
         self.store.insert_head(log_id, {})
         for member in MEMBERS:
-            draft = Draft(member, "join", {"text": "join"}, event=Event("add", member))
+            draft = Draft(member, "join", {"text": "join"}, events=(Event("add", member),))
             self.log.post(log_id, draft, admit=lambda head: None)
         return log_id
 

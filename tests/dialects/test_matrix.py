@@ -43,7 +43,20 @@ def fastapi_shape(body: dict[str, Any], status: int) -> bool:
     return bool(reasons) and all(each.keys() == {"loc", "msg", "type"} for each in reasons)
 
 
+def base_resp_shape(body: dict[str, Any], status: int) -> bool:
+    (resp,) = body.values()
+    return body.keys() == {"base_resp"} and resp["code"] == status and bool(resp["message"])
+
+
 SAMPLES = {
+    "conversations": Sample(
+        "POST",
+        "/api/v1/conversation/create_conversation",
+        {"type": "general", "title": "x", "member_ids": [2]},
+        "title",
+        200,
+        base_resp_shape,
+    ),
     "sessions": Sample("POST", "/sess", {"sess_name": "x"}, "sess_name", 200, sessions_shape),
     "chats": Sample("POST", "/v1/chats", {"title": "x"}, "title", 200, fastapi_shape, 422),
 }

@@ -50,7 +50,7 @@ def entry(seq: int, sender: str = "ann", **rest: Any) -> Entry:
 
 
 def join(seq: int, member: str) -> Entry:
-    return entry(seq, member, event=Event("add", member))
+    return entry(seq, member, events=(Event("add", member),))
 
 
 def commit(store: LogStore[LogState], *entries: Entry) -> LogState:
@@ -72,7 +72,7 @@ def commit(store: LogStore[LogState], *entries: Entry) -> LogState:
         entry(1, content={}),
         entry(1, to="bob"),
         entry(1, silent=True),
-        entry(1, event=Event("remove", "bob")),
+        entry(1, events=(Event("remove", "bob"),)),
     ],
 )
 def test_entry_comes_back_as_it_was(store: LogStore[LogState], stored: Entry) -> None:
@@ -129,7 +129,7 @@ def test_new_log_is_empty(store: LogStore[LogState]) -> None:
 
 def test_commit_makes_the_head_what_was_folded(store: LogStore[LogState]) -> None:
     commit(store, join(1, "ann"), join(2, "b.o$b%"), entry(3))
-    state = commit(store, entry(4, "b.o$b%"), entry(5, event=Event("remove", "ann")))
+    state = commit(store, entry(4, "b.o$b%"), entry(5, events=(Event("remove", "ann"),)))
     assert store.find(LOG_ID) == state
     assert state.members == ("b.o$b%",)
 
@@ -143,7 +143,7 @@ def test_commit_needs_the_head_where_it_was(store: LogStore[LogState]) -> None:
 def test_who_leaves_leaves_nothing_in_the_head(store: LogStore[LogState], documents: Any) -> None:
     commit(store, join(1, "ann"))
     store.mark_read(LOG_ID, "ann", MORNING)
-    commit(store, entry(2, event=Event("remove", "ann")))
+    commit(store, entry(2, events=(Event("remove", "ann"),)))
     head = documents["conversations"].find_one({})
     assert (head["seen"], head["read"], head["read_at"], head["members"]) == ({}, {}, {}, [])
 

@@ -1,0 +1,71 @@
+"""What a member sees of conversations, and marks as read."""
+
+from typing import Any
+
+from flask import g
+from marshmallow import fields
+
+import schemas.conversations as words
+from session_service.core.conversations import Conversations
+from session_service.dialects.conversations.envelope import (
+    ANY_USER,
+    CONVERSATION,
+    LAST,
+    MEMBERS,
+    PAGE_INFO,
+    PREFIX,
+    success,
+)
+from session_service.dialects.conversations.show import Show
+from session_service.dialects.dialect import Dialect
+
+
+def add_reading_routes(dialect: Dialect, conversations: Conversations, show: Show) -> None:
+    one = words.answer("ConversationAnswer", conversation=fields.Nested(words.Conversation))
+
+    @dialect.post(f"{PREFIX}/get_conversation")
+    @dialect.arguments(words.OneConversation(), example={"conversation_id": 123})
+    @dialect.answers(200, one, example=success(conversation=CONVERSATION), failures=MEMBERS)
+    def get_conversation(body: dict[str, Any]) -> dict[str, Any]:
+        """获取会话详情 · One conversation, with its members in the order of joining."""
+        return show.one(conversations.get(g.user, body["conversation_id"]))
+
+    @dialect.post(f"{PREFIX}/list_members")
+    @dialect.arguments(words.OneConversation(), example={"conversation_id": 123})
+    @dialect.answers(
+        200,
+        words.answer("MembersAnswer", members=fields.List(fields.Nested(words.ConversationMember))),
+        example=success(members=CONVERSATION["members"]),
+        failures=MEMBERS,
+    )
+    def list_members(body: dict[str, Any]) -> dict[str, Any]:
+        """获取成员列表 · A conversation's members, in the order of joining."""
+        conversation = conversations.get(g.user, body["conversation_id"])
+        return success(members=show.conversations([conversation])[0]["members"])
+
+    @dialect.post(f"{PREFIX}/get_conversations")
+    @dialect.arguments(words.ConversationsPage(), example={"page": 1, "page_size": 20})
+    @dialect.answers(
+        200,
+        words.answer(
+            "ConversationsAnswer",
+            conversations=fields.List(fields.Nested(words.ListedConversation)),
+            page_info=fields.Nested(words.PageInfo),
+        ),
+        example=success(conversations=[CONVERSATION | {"last_message": LAST}], page_info=PAGE_INFO),
+        failures=ANY_USER,
+    )
+    def get_conversations(body: dict[str, Any]) -> dict[str, Any]:
+        """获取会话列表 · The caller's conversations, newest activity first."""
+        page, size = body["page"], body["page_size"]
+        found, total = conversations.list(g.user, body["type"], page=page, page_size=size)
+        info = {"page": page, "page_size": size, "total": total, "total_pages": -(-total // size)}
+        return success(conversations=show.conversations(found, listed=True), page_info=info)
+
+    @dialect.post(f"{PREFIX}/mark_read")
+    @dialect.arguments(words.ReadMark(), example={"conversation_id": 123})
+    @dialect.answers(200, words.answer("Marked"), example=success(), failures=MEMBERS)
+    def mark_read(body: dict[str, Any]) -> dict[str, Any]:
+        """标记消息已读 · Set the caller's unread count to 0, or to what came after `up_to`."""
+        conversations.mark_read(g.user, body["conversation_id"], body["up_to"])
+        return success()

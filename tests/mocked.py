@@ -36,7 +36,12 @@ class MockedDatabase:
 
     def command(self, command: Document) -> Document:
         name, collection = next(iter(command.items()))
-        answers = {"find": find, "insert": insert, "update": update}
+        answers = {
+            "find": find,
+            "insert": insert,
+            "update": update,
+            "findAndModify": find_and_modify,
+        }
         return answers[name](self._database[collection], command)
 
 
@@ -62,3 +67,9 @@ def insert(collection: Any, command: Document) -> Document:
 def update(collection: Any, command: Document) -> Document:
     (change,) = command["updates"]
     return {"n": collection.update_one(change["q"], change["u"]).matched_count}
+
+
+def find_and_modify(collection: Any, command: Document) -> Document:
+    after = mongomock.collection.ReturnDocument.AFTER
+    change = command["query"], command["update"]
+    return {"value": collection.find_one_and_update(*change, return_document=after)}

@@ -7,10 +7,12 @@ send is exact at every place of the log.
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import Any, Protocol
+from functools import cache, partial
+from typing import Any, Protocol, TypeVar
 
 from session_service.core.log_store import Deadline
 from session_service.core.message_log import MessageLog
+from session_service.core.people import name_of
 from session_service.core.user_ids import integer_id
 from session_service.errors import Conflict, Forbidden, NotFound
 from session_service.models import (
@@ -28,9 +30,12 @@ from session_service.models import (
 SYSTEM = "0"  # the sender of the service's own messages
 FIRST = "first"  # the key of a conversation's first message
 MOST_MEMBERS = 200
+POLLED = 100  # messages that one poll gives
 NAMED = 10  # members whom a message tells by name
 CLOSED = "closed"
 STATUS_TEXTS = {"active": "会话已恢复", "archived": "会话已归档", CLOSED: "会话已关闭"}
+
+T = TypeVar("T")
 
 
 class ConversationStore(Protocol):
@@ -60,8 +65,8 @@ class Names(Protocol):
 class Waiters(Protocol):
     """Who wakes those that wait for the next message."""
 
-    def wait(self, log_id: str, seq: int, timeout_s: float) -> None:
-        """Returns when the log is committed past `seq`, or after the timeout."""
+    def wait(self, log_id: str, seq: int, timeout_s: float, read: Callable[[], T]) -> T | None:
+        """What one of all who wait has read once the log is past `seq`; None after the timeout."""
 
 
 class Keeper(Protocol):
@@ -103,7 +108,7 @@ class Conversations:
         _check_size(len(ids))
         with self._store.deadline():
             number = self._store.next_id()
-        return self.open(number, kind, title, creator, ids, f"{user.name} 创建了会话")
+        return self.open(number, kind, title, creator, ids, f"{name_of(user)} 创建了会话")
 
     def open(
         self,
@@ -162,20 +167,25 @@ class Conversations:
         content: Mapping[str, Any],
         key: str,
         file_id: str | None = None,
+        *,
+        elsewhere: bool = False,
     ) -> Entry:
         """Stores a member's message; the same key and content again give what was stored.
 
-        `file_id` is the upload that the message names, which stays from now on.
+        `file_id` is the upload that the message names, which stays from now on. There must be
+        one, unless it may be another service's, `elsewhere`.
         """
         member = str(integer_id(user))
+        stays = cache(self._files.keep)
 
         def judge(state: LogState) -> None:
             _check_member(state, member)
             if state.status == CLOSED:
                 raise Conflict("conversation is closed", code="closed")
+            # Last, so that nothing stays for a refusal; before the message, which needs its file.
+            if file_id is not None and not stays(file_id) and not elsewhere:
+                raise Conflict("no such file", code="no_such_upload")
 
-        if file_id is not None and not self._files.keep(file_id):
-            raise Conflict("no such file", code="no_such_upload")
         draft = Draft(sender=member, key=key, content=content)
         return self._log.post(
             self._store.log_id(number), draft, admit=_check_visible, judge=judge
@@ -194,17 +204,24 @@ class Conversations:
         return found, bool(found) and found[0].seq > 1
 
     def poll(
-        self, user: User, number: int, *, after: int, limit: int, wait_s: float
+        self, user: User, number: int, *, after: int, wait_s: float
     ) -> tuple[Sequence[Entry], bool]:
-        """The messages after a time (ms), oldest first, and whether there are more.
+        """The first POLLED messages after a time (ms), oldest first, and whether there are more.
 
         Where there is none, one is waited for.
         """
-        found, more, state = self._after(user, number, after, limit)
+        with self._store.deadline():
+            state = self.get(user, number).log
+            found: Sequence[Entry] = self._log.after(state, after, POLLED)
         if not found and wait_s:
-            self._waiters.wait(state.id, state.seq, wait_s)
-            found, more, _ = self._after(user, number, after, limit)
-        return found, more
+            next_ones = partial(self._following, number, state.seq)
+            moved = self._waiters.wait(state.id, state.seq, wait_s, next_ones)
+            if moved is None:
+                return [], False
+            state, found = moved
+            _check_member(state, str(integer_id(user)))
+        more = bool(found) and found[-1].seq < state.seq
+        return [each for each in found if each.created_at > after], more
 
     def mark_read(self, user: User, number: int, up_to: int | None = None) -> None:
         """Sets the caller's unread count to 0, or to what came after the time `up_to` (ms)."""
@@ -226,17 +243,20 @@ class Conversations:
         conversation = self._managed(user, number)
         members = [str(each) for each in dict.fromkeys(member_ids)]
         new = [each for each in members if each not in conversation.log.members]
+        if not new:
+            return conversation
 
         def judge(state: LogState) -> None:
-            missing = [each for each in members if each not in state.members]
+            _check_manager(user, conversation.creator, state)
+            missing = [each for each in new if each not in state.members]
             if not missing:
                 raise _Unchanged
             _check_size(len(state.members) + len(missing))
 
         self._change(
             conversation,
-            f"{user.name} 邀请 {self._named(new)} 加入了会话",
-            [Event("add", each, role) for each in members],
+            f"{name_of(user)} 邀请 {self._named(new)} 加入了会话",
+            [Event("add", each, role) for each in new],
             judge,
         )
         return self._present(number)
@@ -247,11 +267,13 @@ class Conversations:
         conversation = self._present(number) if leaving else self._managed(user, number)
 
         def judge(state: LogState) -> None:
+            if not leaving:
+                _check_manager(user, conversation.creator, state)
             if str(member_id) not in state.members:
                 raise NotFound("no such member", code="no_such_member")
 
         name = self._named([str(member_id)])
-        text = f"{name} 离开了会话" if leaving else f"{user.name} 将 {name} 移出了会话"
+        text = f"{name} 离开了会话" if leaving else f"{name_of(user)} 将 {name} 移出了会话"
         self._change(conversation, text, [Event("remove", str(member_id))], judge)
         return self._present(number)
 
@@ -260,6 +282,7 @@ class Conversations:
         conversation = self._managed(user, number)
 
         def judge(state: LogState) -> None:
+            _check_manager(user, conversation.creator, state)
             if state.status == status:
                 raise _Unchanged
 
@@ -276,20 +299,13 @@ class Conversations:
 
     def _managed(self, user: User, number: int) -> Conversation:
         conversation = self._present(number)
-        if user.role == ADMIN:
-            return conversation
-        _check_member(conversation.log, str(integer_id(user)))
-        if conversation.creator != integer_id(user):
-            raise Forbidden("creator or admin only", code="creator_only")
+        _check_manager(user, conversation.creator, conversation.log)
         return conversation
 
-    def _after(
-        self, user: User, number: int, at: int, limit: int
-    ) -> tuple[Sequence[Entry], bool, LogState]:
+    def _following(self, number: int, seq: int) -> tuple[LogState, Sequence[Entry]]:
         with self._store.deadline():
-            state = self.get(user, number).log
-            found = self._log.after(state, at, limit)
-        return found, bool(found) and found[-1].seq < state.seq, state
+            state = self._present(number).log
+            return state, self._log.everything(state, after=seq, limit=POLLED)
 
     def _change(
         self,
@@ -338,6 +354,16 @@ def _check_visible(conversation: Conversation) -> None:
 def _check_member(state: LogState, member: str) -> None:
     if member not in state.members:
         raise Forbidden("user is not a member of this conversation")
+
+
+def _check_manager(user: User, creator: int, state: LogState) -> None:
+    """Members and status are the creator's business, as long as it is a member, and admins'."""
+    caller = integer_id(user)
+    if user.role == ADMIN:
+        return
+    _check_member(state, str(caller))
+    if caller != creator:
+        raise Forbidden("creator or admin only", code="creator_only")
 
 
 def _check_size(members: int) -> None:

@@ -121,9 +121,16 @@ class MessageLog(Generic[H]):
             read = self._last_upto(state, at)
             if read <= state.read[member]:
                 return True
-            unread = self._store.count_from_others(log_id, member, read, state.seq)
+            unread = self._unread_after(state, member, read)
             if self._store.mark_read_to(state, member, read, state.total - unread, self._clock()):
                 return True
+
+    def _unread_after(self, state: LogState, member: str, read: int) -> int:
+        """The member's unread count if it had read up to `read`, counted on the shorter side."""
+        before = state.read[member]
+        if state.seq - read <= read - before:
+            return self._store.count_from_others(state.id, member, read, state.seq)
+        return state.unread(member) - self._store.count_from_others(state.id, member, before, read)
 
     def delete(self, state: LogState) -> None:
         """Deletes a log: it is gone at once, its entries follow.

@@ -5,7 +5,7 @@ Source: 会话功能 API 文档, 自动创建会话.
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from session_service.core.conversations import Conversations
@@ -78,18 +78,24 @@ class Orders:
 
     def _open(self, reserved: Mapping[str, Any], order: Order) -> Conversation:
         log_id = self._store.log_id(reserved["number"])
-        with self._store.deadline():
-            known = self._store.set_order_status(log_id, order.status)
-            conversation = self._store.find(log_id) if known else None
+        conversation = self._noted(log_id, order.status)
         if conversation is not None and conversation.log.seq:
             return conversation
         user_id, kol_user_id = reserved["user_id"], reserved["kol_user_id"]
-        return self._conversations.open(
+        opened = self._conversations.open(
             reserved["number"],
             order.type,
             reserved["title"],
             user_id,
             list(dict.fromkeys([user_id, kol_user_id])),
             "订单已确认，会话已创建",
-            order,
+            replace(order, status=CONFIRMED),
         )
+        if order.status == CONFIRMED:  # told before what others have noted meanwhile
+            return opened
+        return self._noted(log_id, order.status) or opened
+
+    def _noted(self, log_id: str, status: str) -> Conversation | None:
+        with self._store.deadline():
+            known = self._store.set_order_status(log_id, status)
+            return self._store.find(log_id) if known else None

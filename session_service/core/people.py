@@ -42,6 +42,11 @@ def profile_of(user: User, user_id: int) -> Profile:
     return _profile(user_id, user.account)
 
 
+def name_of(user: User) -> str:
+    """What to call who calls: as everywhere, but by the token's name where there is no account."""
+    return _profile(0, user.account).name if user.account else user.name
+
+
 def _profile(user_id: int, account: Account | None) -> Profile:
     if account is None:
         return Profile(str(user_id))

@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 import structlog
 
@@ -10,14 +11,29 @@ from session_service.errors import ServiceError
 
 LOOK_EVERY_S = 0.4
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 
-@dataclass(eq=False)
-class _Waiter:
-    log_id: str
-    seq: int
-    woken: threading.Event = field(default_factory=threading.Event)
+class _Moment:
+    """A place of a log that some wait to see left behind; the first of them reads for all."""
+
+    def __init__(self) -> None:
+        self.waiters = 0
+        self.past = threading.Event()
+        self.read: Future[Any] = Future()
+        self._reading = threading.Lock()
+
+    def reading(self, read: Callable[[], T]) -> T:
+        if self._reading.acquire(blocking=False):
+            try:
+                self.read.set_result(read())
+            except BaseException as error:
+                self.read.set_exception(error)
+                raise
+        result: T = self.read.result()
+        return result
 
 
 class Waiters:
@@ -32,40 +48,48 @@ class Waiters:
         self._seqs = seqs
         self._every_s = every_s
         self._guard = threading.Lock()
-        self._waiting: set[_Waiter] = set()
+        self._awaited: dict[tuple[str, int], _Moment] = {}
         self._looking = False
 
-    def wait(self, log_id: str, seq: int, timeout_s: float) -> None:
-        """Returns when the log is committed past `seq` or gone, or after the timeout."""
-        waiter = _Waiter(log_id, seq)
+    def wait(self, log_id: str, seq: int, timeout_s: float, read: Callable[[], T]) -> T | None:
+        """What `read` gives once the log is committed past `seq`; None after the timeout.
+
+        All who wait for the same get what one of them has read.
+        """
+        moment = self._join(log_id, seq)
+        try:
+            return moment.reading(read) if moment.past.wait(timeout_s) else None
+        finally:
+            with self._guard:
+                moment.waiters -= 1
+
+    def _join(self, log_id: str, seq: int) -> _Moment:
         with self._guard:
-            self._waiting.add(waiter)
+            moment = self._awaited.setdefault((log_id, seq), _Moment())
+            moment.waiters += 1
             if not self._looking:
                 self._looking = True
                 threading.Thread(target=self._look_around, daemon=True).start()
-        try:
-            waiter.woken.wait(timeout_s)
-        finally:
-            with self._guard:
-                self._waiting.discard(waiter)
+        return moment
 
     def _look_around(self) -> None:
         pause = threading.Event()
-        while True:
-            pause.wait(self._every_s)
+        while not pause.wait(self._every_s):
             with self._guard:
-                waiting = list(self._waiting)
-                if not waiting:
-                    self._looking = False
-                    return
-            self._look(waiting)
+                awaited = {place: each for place, each in self._awaited.items() if each.waiters}
+                self._awaited = awaited
+                self._looking = bool(awaited)
+            if not awaited:
+                return
+            self._look(list(awaited))
 
-    def _look(self, waiting: Sequence[_Waiter]) -> None:
+    def _look(self, places: Sequence[tuple[str, int]]) -> None:
         try:
-            seqs = self._seqs(sorted({each.log_id for each in waiting}))
+            seqs = self._seqs(sorted({log_id for log_id, _ in places}))
         except ServiceError as error:
             log.warning("could not look for new messages", error=type(error).__name__)
             return
-        for waiter in waiting:
-            if seqs.get(waiter.log_id, waiter.seq + 1) > waiter.seq:
-                waiter.woken.set()
+        with self._guard:
+            for log_id, seq in places:
+                if seqs.get(log_id, seq + 1) > seq:
+                    self._awaited.pop((log_id, seq)).past.set()

@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from config import Config
 from session_service.store.database import Database
+from tests.dialects.conversing import People, Person
 
 SECRET = "a secret that only the tests know, 32 bytes"
 MakeApp = Callable[..., Flask]
@@ -95,3 +96,25 @@ def bob(app: Flask, call_as: Callable[..., Caller]) -> Caller:
 def session_id(alice: Caller) -> str:
     created = alice("POST", "/sess", {"sess_name": "周末"})
     return str(created.json["data"]["sess_id"])
+
+
+@pytest.fixture
+def person(app: Flask, call_as: Callable[..., Caller]) -> People:
+    """Makes somebody who has conversations, by id."""
+    return lambda user_id, **claims: Person(call_as(app, str(user_id), **claims))
+
+
+@pytest.fixture
+def ann(person: People) -> Person:
+    return person(1)
+
+
+@pytest.fixture
+def ben(person: People) -> Person:
+    return person(2)
+
+
+@pytest.fixture
+def number(ann: Person) -> int:
+    """A conversation of ann's, with ben."""
+    return int(ann.opens(2)["id"])

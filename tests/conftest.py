@@ -33,6 +33,7 @@ running = pytest.StashKey[tuple[embedded.EmbeddedDatabase, Path]]()
 def pytest_configure(config: pytest.Config) -> None:
     """Starts the database, unless a server is named by MONGO_URI or this is only a worker."""
     config.addinivalue_line("markers", "embedded: needs an embedded database of its own")
+    config.addinivalue_line("markers", "mongodb: only a MongoDB explains its plans")
     if os.environ.get("MONGO_URI"):
         os.environ[URI] = os.environ[NAMED] = os.environ.pop("MONGO_URI")
     elif not hasattr(config, "workerinput") and not config.option.collectonly:
@@ -42,8 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[URI] = database.uri
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begins with what takes longest, so that it does not end alone."""
+    if NAMED not in os.environ:
+        others = [item for item in items if item.get_closest_marker("mongodb")]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
     items.sort(key=lambda item: item.path != BENCHMARKS and SERVICE not in item.path.parents)
 
 
@@ -76,6 +81,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             red=True,
             bold=True,
         )
+    else:
+        terminalreporter.write_line("NOT TESTED WITHOUT MONGO_URI: the plans of a MongoDB's own")
     skipped = terminalreporter.stats.get("skipped", [])
     for reason in sorted({str(each.longrepr[2]) for each in skipped}):
         terminalreporter.write_line(f"NOT TESTED HERE: {reason}", red=True, bold=True)

@@ -305,7 +305,7 @@ class Conversations:
     def _following(self, number: int, seq: int) -> tuple[LogState, Sequence[Entry]]:
         with self._store.deadline():
             state = self._present(number).log
-            return state, self._log.everything(state, after=seq, limit=POLLED)
+            return state, self._log.oldest(state, after=seq, limit=POLLED)
 
     def _change(
         self,

@@ -1,6 +1,5 @@
 """What a call of the conversations API asks of the database: round trips, ranges and plans."""
 
-import os
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -13,7 +12,6 @@ from pymongo.monitoring import CommandListener
 from session_service.store.database import Database
 from tests.dialects.conversing import register
 
-MONGO = "TEST_NAMED_SERVER" in os.environ  # the embedded database explains nothing of use
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"0" * 100
 MANY = 200
 
@@ -165,9 +163,7 @@ def test_every_range_has_two_ends_and_nothing_beside_it(ann, ben, number, comman
     assert all(each.keys() == {"c", "created_at"} for each in exact)
 
 
-@pytest.mark.skipif(
-    not MONGO, reason="the plans of pages and lists: a MongoDB explains its own (MONGO_URI)"
-)
+@pytest.mark.mongodb
 def test_no_page_scans_a_collection_or_sorts_in_memory(
     ann, number, commands, mongo_uri, database_name
 ):

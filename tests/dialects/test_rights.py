@@ -26,6 +26,7 @@ class Belongings:
     session: str
     session_chat: str
     chat: int
+    conversation: int
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,14 @@ class Attempt:
 
     `path` may name ids of the owner (`theirs`) and of the caller (`mine`); a body that holds
     some is made by a function of both. `answer` is a status and the whole body, where it is
-    None a status below 400 and whatever does not tell of the owner.
+    None a status below 400 and whatever does not tell of the owner. `admins` may as well.
     """
 
     route: str
     path: str
     answer: tuple[int, Mapping[str, Any]] | None
     body: Any = None
+    admins: bool = False
 
     def __str__(self) -> str:
         return f"{self.route.partition(' ')[0]} {self.path}"
@@ -57,7 +59,52 @@ NO_CHAT = (404, {"detail": "Chat not found"})
 SESSION_CHAT = {"chat_content": f"{SECRET} 1"}
 MESSAGE = {"role": "user", "content": f"{SECRET} 1"}
 
+NO_MEMBER = {"code": 403, "message": "user is not a member of this conversation"}
+ADMINS_ONLY = {"code": 403, "message": "admins only"}
+ORDER = {
+    "order_type": "kol_order",
+    "order_id": "O1",
+    "title": "x",
+    "status": "confirmed",
+    "user_id": int(OWNER),
+    "kol_user_id": 7003,
+}
+
+
+def conversing(call: str, *, admins: bool = False, **fields: Any) -> Attempt:
+    """A call of the conversations API on a conversation of the owner's."""
+    path = f"/api/v1/conversation/{call}"
+    return Attempt(
+        f"POST {path}",
+        path,
+        (403, {"base_resp": NO_MEMBER}),
+        lambda theirs, mine: {"conversation_id": theirs.conversation, **fields},
+        admins,
+    )
+
+
+# What takes ids and is open to everybody, and why.
+OPEN = {
+    "POST /api/v1/conversation/create_conversation": "takes nothing of those it names",
+    "GET /api/v1/files/<file_id>/<name>": "whoever knows the path may see the file",
+}
 ATTEMPTS = [
+    conversing("send_message", message_type="text", content=f"{SECRET} 1"),
+    conversing("get_messages"),
+    conversing("poll", after_timestamp=0),
+    conversing("get_conversation"),
+    conversing("list_members"),
+    conversing("mark_read"),
+    conversing("add_members", member_ids=[7004], admins=True),
+    conversing("remove_member", member_id=7003, admins=True),
+    conversing("update_status", status="closed", admins=True),
+    Attempt(
+        "POST /api/v1/conversation/order_status_changed",
+        "/api/v1/conversation/order_status_changed",
+        (403, {"base_resp": ADMINS_ONLY}),
+        ORDER,
+        admins=True,
+    ),
     Attempt("GET /sessions", "/sessions?before={theirs.session}", None),
     Attempt("GET /sess/<sess_id>", "/sess/{theirs.session}", FORBIDDEN),
     Attempt("PATCH /sess/<sess_id>", "/sess/{theirs.session}", FORBIDDEN, {"sess_name": "x"}),
@@ -117,6 +164,16 @@ def fields(part: Any, document: Mapping[str, Any], above: tuple[str, ...] = ()) 
             yield from fields(each, document, above)
 
 
+def converse(caller: Any, text: str) -> int:
+    """A conversation with somebody else in it, and a message."""
+    path = "/api/v1/conversation"
+    new = {"type": "general", "title": text, "member_ids": [7003]}
+    made = caller("POST", f"{path}/create_conversation", new).json["conversation"]["id"]
+    said = {"conversation_id": made, "message_type": "text", "content": f"{text} 1"}
+    caller("POST", f"{path}/send_message", said, headers={"Idempotency-Key": "k"})
+    return int(made)
+
+
 @pytest.fixture
 def belongings() -> Callable[[Any, str], Belongings]:
     """Makes one of everything for a caller; a text stands in all of it."""
@@ -130,7 +187,8 @@ def belongings() -> Callable[[Any, str], Belongings]:
             sent = caller("POST", f"/sess/{session}/chat", said, headers=headers).json["data"]
             message = {"role": "user", "content": f"{text} {i}"}
             caller("POST", f"/v1/chats/{chat}/message", message, headers=headers)
-        return Belongings(session, sent["chat"]["chat_id"], chat)
+        conversation = converse(caller, text)
+        return Belongings(session, sent["chat"]["chat_id"], chat, conversation)
 
     return make
 
@@ -150,14 +208,15 @@ def everything(mongo_uri, database_name):
 
 def test_every_route_that_takes_an_id_is_tried(app):
     taking = {route for route, names in routes(app) if any(map(AN_ID.search, names))}
-    assert taking == {attempt.route for attempt in ATTEMPTS}
+    assert taking == {attempt.route for attempt in ATTEMPTS} | OPEN.keys()
 
 
 @every_attempt
 def test_a_stranger_is_refused_learns_nothing_and_changes_nothing(
     app, call_as, belongings, everything, attempt
 ):
-    strangers = [call_as(app, STRANGER), call_as(app, STRANGER, role="admin")]
+    strangers = [call_as(app, STRANGER)]
+    strangers += [] if attempt.admins else [call_as(app, STRANGER, role="admin")]
     theirs = belongings(call_as(app, OWNER), SECRET)
     mine = belongings(strangers[0], "my own")
     before = everything()
@@ -186,7 +245,7 @@ def test_nobody_is_refused_and_changes_nothing(app, call_as, belongings, everyth
 @every_attempt
 def test_the_owner_may(app, call_as, belongings, attempt):
     """Or else the strangers were refused for another reason."""
-    owner = call_as(app, OWNER)
+    owner = call_as(app, OWNER, role="admin" if attempt.admins else "user")
     theirs = belongings(owner, SECRET)
     assert attempt.call(owner, theirs, theirs).status_code in (200, 201)
 
@@ -194,6 +253,6 @@ def test_the_owner_may(app, call_as, belongings, attempt):
 @pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.answer == NO_CHAT], ids=str)
 def test_somebody_elses_looks_like_what_is_not_there(app, call_as, belongings, attempt):
     stranger = call_as(app, STRANGER)
-    nothing = Belongings(session="0" * 24, session_chat="0" * 24, chat=2**40)
+    nothing = Belongings(session="0" * 24, session_chat="0" * 24, chat=2**40, conversation=2**40)
     answer = attempt.call(stranger, nothing, nothing)
     assert (answer.status_code, answer.json) == attempt.answer

@@ -102,26 +102,6 @@ class OneOf(fields.Field[str]):
         return value
 
 
-class Count(fields.Field[int]):
-    """A whole number of a query string, from `least` to `most`."""
-
-    default_error_messages: Messages = {
-        "not_whole": "Must be a whole number from {least} to {most}.",
-    }
-
-    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
-        metadata = {"type": "integer", "minimum": least, "maximum": most}
-        kwargs["metadata"] = metadata | kwargs.get("metadata", {})
-        super().__init__(**kwargs)
-        self._range = {"least": least, "most": most}
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        plain = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
-        if not plain or not self._range["least"] <= int(value) <= self._range["most"]:
-            raise self.make_error("not_whole", **self._range)
-        return int(value)
-
-
 class Whole(fields.Field[int]):
     """A whole number of a JSON body, from `least` to `most`: no boolean, fraction or text."""
 
@@ -139,6 +119,14 @@ class Whole(fields.Field[int]):
         if type(value) is not int or not self._range["least"] <= value <= self._range["most"]:
             raise self.make_error("not_whole", **self._range)
         return value
+
+
+class Count(Whole):
+    """The same in a query string."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        plain = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20
+        return super()._deserialize(int(value) if plain else None, attr, data, **kwargs)
 
 
 class HexId(fields.Field[str]):

@@ -1,7 +1,5 @@
 """Chats of the `/v1` dialect: documents of the kind `chat` in `conversations`, and `messages`."""
 
-import hashlib
-
 from bson import ObjectId
 from pymongo import ASCENDING, IndexModel
 
@@ -9,8 +7,8 @@ from session_service.models import Chat, LogState
 from session_service.store.collection import Collection
 from session_service.store.database import Database
 from session_service.store.documents import Document, Layout, to_state
-from session_service.store.logs import LogStore
 from session_service.store.looking_back import looking_back
+from session_service.store.numbered import NumberedLogs
 
 KIND = "chat"
 MESSAGES = Layout(
@@ -21,24 +19,15 @@ MESSAGES = Layout(
 )
 
 
-class ChatStore(LogStore[Chat]):
+class ChatStore(NumberedLogs[Chat]):
     """Chats are the heads, messages the entries of one kind of log; chats have integer ids."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, MESSAGES, to_chat)
+        super().__init__(database, MESSAGES, to_chat, KIND)
         by_age = IndexModel(
             [("kind", ASCENDING), ("user_id", ASCENDING), ("created_at", ASCENDING)]
         )
         self._chats = Collection(database, MESSAGES.heads, [by_age])
-        self._counters = Collection(database, "counters")
-
-    def log_id(self, chat_id: int) -> str:
-        """The id of a chat's log: always the same, and spread over shards."""
-        return hashlib.sha256(f"{KIND}:{chat_id}".encode()).hexdigest()[:24]
-
-    def next_id(self) -> int:
-        """An id that no chat has had before."""
-        return self._counters.count_up("chat_ids")
 
     def insert_chat(self, chat: Chat) -> bool:
         """Stores a new chat; false when one of this id is there already."""

@@ -1,6 +1,5 @@
 """Conversations of people: documents of the kind `conversation`, and the orders they belong to."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,30 +10,21 @@ from session_service.models import Conversation, Entry, LogState, Member, Order
 from session_service.store.collection import Collection
 from session_service.store.database import Database
 from session_service.store.documents import Document, Layout, by_member, to_state
-from session_service.store.logs import LogStore
+from session_service.store.numbered import NumberedLogs
 
 KIND = "conversation"
 CONTENT = ("message_type", "content", "file_name", "file_size", "file_type")
 CONVERSATIONS = Layout(heads="conversations", entries="messages", content=CONTENT, last=True)
 
 
-class ConversationStore(LogStore[Conversation]):
+class ConversationStore(NumberedLogs[Conversation]):
     """Conversations are the heads, messages the entries; conversations have integer ids."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, CONVERSATIONS, to_conversation)
+        super().__init__(database, CONVERSATIONS, to_conversation, KIND)
         by_member = IndexModel([("members", ASCENDING), ("kind", ASCENDING)])
         self._conversations = Collection(database, CONVERSATIONS.heads, [by_member])
-        self._counters = Collection(database, "counters")
         self._orders = Collection(database, "orders")
-
-    def log_id(self, conversation_id: int) -> str:
-        """The id of a conversation's log: always the same, and spread over shards."""
-        return hashlib.sha256(f"{KIND}:{conversation_id}".encode()).hexdigest()[:24]
-
-    def next_id(self) -> int:
-        """An id that no conversation has had before."""
-        return self._counters.count_up("conversation_ids")
 
     def insert_conversation(self, conversation: Conversation) -> bool:
         """Stores a conversation without messages; false when one of this id is there already."""

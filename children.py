@@ -15,7 +15,11 @@ from session_service.child import Child
 from session_service.discovery import Offer
 from session_service.discovery.handle import AnnouncerProcess
 
-APIS = ("sessions", "chats", "conversations")  # the dialects of `create_app`, as they are announced
+APIS = (
+    "sessions",
+    "chats",
+    "conversations",
+)  # those of `app.apis_of`, as announced
 PAUSE_S = 1.0
 
 log = logging.getLogger(__name__)

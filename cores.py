@@ -57,8 +57,9 @@ class Cores:
 def build(config: Config, database: Database, metrics: Metrics) -> Cores:
     """All of them on one database."""
     standing = Standing(StandingStore(database))
+    account_store = AccountStore(database, config.account_id_start)
     accounts = Accounts(
-        AccountStore(database, config.account_id_start),
+        account_store,
         Argon2Passwords(beside_the_loop),
         clock=now_ms,
         changed=standing.changed,
@@ -66,21 +67,11 @@ def build(config: Config, database: Database, metrics: Metrics) -> Cores:
         reserved=[name for name in (config.admin_username, config.admin_email) if name],
     )
     sessions, session_log = sessions_on(database, config, metrics)
-    chat_store, conversation_store = ChatStore(database), ConversationStore(database)
+    chat_store = ChatStore(database)
     chat_log = MessageLog(chat_store, clock=now_ms, stored=metrics.messages("chats"))
     chats = Chats(chat_store, chat_log, clock=now_ms)
-    conversation_log = MessageLog(
-        conversation_store, clock=now_ms, stored=metrics.messages("conversations")
-    )
-    people, files = People(AccountStore(database)), files_on(database, config)
-    conversations = Conversations(
-        conversation_store,
-        conversation_log,
-        people,
-        Waiters(conversation_store.seqs),
-        files,
-        clock=now_ms,
-    )
+    people, files = People(account_store), files_on(database, config)
+    conversations, orders = conversations_on(database, metrics, people, files)
     return Cores(
         standing=standing,
         accounts=accounts,
@@ -88,11 +79,11 @@ def build(config: Config, database: Database, metrics: Metrics) -> Cores:
         sessions=sessions,
         chats=chats,
         conversations=conversations,
-        orders=Orders(conversation_store, conversations),
+        orders=orders,
         people=people,
         files=files,
         leaving=Leaving(accounts, sessions, chats),
-        keepers=(session_log, chat_log, conversation_log, files),
+        keepers=(session_log, chat_log, files),  # conversations are never deleted
     )
 
 
@@ -105,6 +96,17 @@ def sessions_on(
     patience_s = config.reply_timeout_s + 5
     replies = responder(config, metrics)
     return Sessions(store, log, replies, clock=now_ms, patience_s=patience_s), log
+
+
+def conversations_on(
+    database: Database, metrics: Metrics, people: People, files: Files
+) -> tuple[Conversations, Orders]:
+    """The conversations of people, and those that orders make."""
+    store = ConversationStore(database)
+    log = MessageLog(store, clock=now_ms, stored=metrics.messages("conversations"))
+    waiters = Waiters(store.seqs)
+    conversations = Conversations(store, log, people, waiters, files, clock=now_ms)
+    return conversations, Orders(store, conversations)
 
 
 def files_on(database: Database, config: Config) -> Files:

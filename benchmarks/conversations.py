@@ -47,7 +47,7 @@ def talks(store: ConversationStore, count: int, messages: int) -> list[Talk]:
 
 
 def talk(store: ConversationStore, people: Sequence[int], messages: int) -> Talk:
-    """A conversation of these people, with messages at irregular times, all read."""
+    """A conversation of these people, with messages of theirs at irregular times."""
     times = rising_times(messages)
     number = store.next_id()
     members = [Member(each % USERS + 1, "member", times[0]) for each in people]

@@ -7,8 +7,9 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from schemas.fields import Messages, Name, OneOf, Text, Vocabulary, Whole
 
-TYPES = ("kol_order", "ad_order", "general", "support")
 ORDER_TYPES = ("kol_order", "ad_order")
+OWN_TYPES = ("general", "support")
+TYPES = (*ORDER_TYPES, *OWN_TYPES)
 ORDER_STATUSES = (
     "pending_payment",
     "pending",
@@ -105,7 +106,7 @@ def new_conversation(title_limit: int) -> Schema:
     """The body that makes a conversation; `title_limit` in characters."""
 
     class NewConversation(Vocabulary):
-        type = OneOf(("general", "support"), required=True)
+        type = OneOf(OWN_TYPES, required=True)
         title = Name(title_limit, required=True)
         member_ids = user_ids()
 

@@ -264,6 +264,16 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """The conversation that an order has, or will have: its number, title and first members."""
+
+    number: int
+    title: str
+    user_id: int
+    kol_user_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """A conversation of people and the head of its log of messages; times in ms.
 

@@ -8,12 +8,14 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cache, partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
+from session_service.core.files import Files
 from session_service.core.log_store import Deadline
 from session_service.core.message_log import MessageLog
-from session_service.core.people import name_of
+from session_service.core.people import SYSTEM_ID, People, name_of
 from session_service.core.user_ids import integer_id
+from session_service.core.waiting import Waiters
 from session_service.errors import Conflict, Forbidden, NotFound
 from session_service.models import (
     ADMIN,
@@ -27,15 +29,13 @@ from session_service.models import (
     User,
 )
 
-SYSTEM = "0"  # the sender of the service's own messages
+SYSTEM = str(SYSTEM_ID)  # the sender of the service's own messages
 FIRST = "first"  # the key of a conversation's first message
 MOST_MEMBERS = 200
 POLLED = 100  # messages that one poll gives
 NAMED = 10  # members whom a message tells by name
 CLOSED = "closed"
 STATUS_TEXTS = {"active": "会话已恢复", "archived": "会话已归档", CLOSED: "会话已关闭"}
-
-T = TypeVar("T")
 
 
 class ConversationStore(Protocol):
@@ -56,25 +56,6 @@ class ConversationStore(Protocol):
     def find_many(self, log_ids: Sequence[str]) -> Mapping[str, Conversation]: ...
 
 
-class Names(Protocol):
-    """Who knows what people are called."""
-
-    def names(self, user_ids: Sequence[int]) -> Mapping[int, str]: ...
-
-
-class Waiters(Protocol):
-    """Who wakes those that wait for the next message."""
-
-    def wait(self, log_id: str, seq: int, timeout_s: float, read: Callable[[], T]) -> T | None:
-        """What one of all who wait has read once the log is past `seq`; None after the timeout."""
-
-
-class Keeper(Protocol):
-    """Who has files stay."""
-
-    def keep(self, file_id: str) -> bool: ...
-
-
 class Conversations:
     """What a user may do with conversations.
 
@@ -86,9 +67,9 @@ class Conversations:
         self,
         store: ConversationStore,
         log: MessageLog[Conversation],
-        people: Names,
+        people: People,
         waiters: Waiters,
-        files: Keeper,
+        files: Files,
         *,
         clock: Callable[[], int],
     ) -> None:
@@ -108,31 +89,34 @@ class Conversations:
         _check_size(len(ids))
         with self._store.deadline():
             number = self._store.next_id()
-        return self.open(number, kind, title, creator, ids, f"{name_of(user)} 创建了会话")
+        return self.open(number, kind, title, ids, f"{name_of(user)} 创建了会话")
 
     def open(
         self,
         number: int,
         kind: str,
         title: str,
-        creator: int,
-        member_ids: Sequence[int],
+        members: Sequence[int],
         text: str,
         order: Order | None = None,
     ) -> Conversation:
-        """A conversation of this number; it can be seen once its first message is stored.
+        """A conversation of this number, whose creator is the first of its members.
 
-        May be repeated, also by several at once: it is made once.
+        It can be seen once its first message is stored. May be repeated, also by several at
+        once: it is made once.
         """
         now = self._clock()
-        members = [Member(each, "member", now) for each in member_ids if each != creator]
+        creator, *others = dict.fromkeys(members)
         conversation = Conversation(
             id=number,
             title=title,
             type=kind,
             creator=creator,
             created_at=now,
-            members=(Member(creator, "creator", now), *members),
+            members=(
+                Member(creator, "creator", now),
+                *[Member(each, "member", now) for each in others],
+            ),
             last=None,
             order=order,
             log=LogState(self._store.log_id(number), status="active"),
@@ -176,7 +160,7 @@ class Conversations:
         one, unless it may be another service's, `elsewhere`.
         """
         member = str(integer_id(user))
-        stays = cache(self._files.keep)
+        stays = cache(self._files.keep)  # once, however many places are tried
 
         def judge(state: LogState) -> None:
             _check_member(state, member)
@@ -232,7 +216,7 @@ class Conversations:
             else:
                 marked = self._log.mark_read_to(log_id, member, up_to)
             if not marked:
-                self.get(user, number)
+                self.get(user, number)  # says why not
 
     def add_members(
         self, user: User, number: int, member_ids: Sequence[int], role: str
@@ -253,17 +237,16 @@ class Conversations:
                 raise _Unchanged
             _check_size(len(state.members) + len(missing))
 
-        self._change(
+        return self._change(
             conversation,
             f"{name_of(user)} 邀请 {self._named(new)} 加入了会话",
             [Event("add", each, role) for each in new],
             judge,
         )
-        return self._present(number)
 
     def remove_member(self, user: User, number: int, member_id: int) -> Conversation:
         """Takes a member out; for creator and admins, and for the member itself."""
-        leaving = str(integer_id(user)) == str(member_id)
+        leaving = integer_id(user) == member_id
         conversation = self._present(number) if leaving else self._managed(user, number)
 
         def judge(state: LogState) -> None:
@@ -274,8 +257,7 @@ class Conversations:
 
         name = self._named([str(member_id)])
         text = f"{name} 离开了会话" if leaving else f"{name_of(user)} 将 {name} 移出了会话"
-        self._change(conversation, text, [Event("remove", str(member_id))], judge)
-        return self._present(number)
+        return self._change(conversation, text, [Event("remove", str(member_id))], judge)
 
     def update_status(self, user: User, number: int, status: str) -> Conversation:
         """Makes a conversation active, archived or closed; for creator and admins."""
@@ -286,8 +268,7 @@ class Conversations:
             if state.status == status:
                 raise _Unchanged
 
-        self._change(conversation, STATUS_TEXTS[status], [Event("status", status)], judge)
-        return self._present(number)
+        return self._change(conversation, STATUS_TEXTS[status], [Event("status", status)], judge)
 
     def _present(self, number: int) -> Conversation:
         with self._store.deadline():
@@ -313,9 +294,10 @@ class Conversations:
         text: str,
         events: Sequence[Event],
         judge: Callable[[LogState], None],
-    ) -> None:
+    ) -> Conversation:
         with suppress(_Unchanged):
             self._tell(conversation.log.id, text, events, judge)
+        return self._present(conversation.id)
 
     def _tell(
         self,
@@ -342,7 +324,7 @@ class Conversations:
 
 
 class _Unchanged(Conflict):
-    """What was asked for is so already."""
+    """What was asked for is so already; an error, so that the log lets it through."""
 
 
 def _check_visible(conversation: Conversation) -> None:

@@ -64,13 +64,14 @@ class _Folding:
 
     def change(self, entry: Entry) -> None:
         """Makes true what the message says of members and status."""
-        for kind, subject, role in ((e.kind, e.subject, e.role) for e in entry.events):
-            if kind == "status":
+        for event in entry.events:
+            subject = event.subject
+            if event.kind == "status":
                 self.status = subject
-            elif kind == "add" and subject not in self.members:
+            elif event.kind == "add" and subject not in self.members:
                 self.members.append(subject)
-                self.joined[subject] = Joined(self.total, entry.seq, entry.created_at, role)
-            elif kind == "remove" and subject in self.members:
+                self.joined[subject] = Joined(self.total, entry.seq, entry.created_at, event.role)
+            elif event.kind == "remove" and subject in self.members:
                 self.members.remove(subject)
                 self.joined.pop(subject, None)
                 self.seen.pop(subject, None)

@@ -3,15 +3,14 @@
 Source: 会话功能 API 文档, 自动创建会话.
 """
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from session_service.core.conversations import Conversations
 from session_service.core.log_store import Deadline
 from session_service.errors import Forbidden
-from session_service.models import ADMIN, Conversation, Order, User
+from session_service.models import ADMIN, Conversation, Order, Reservation, User
 
 TITLES = {"kol_order": "KOL订单: ", "ad_order": "广告订单: "}
 MOST_TITLE = 200
@@ -37,9 +36,9 @@ class OrderStore(Protocol):
 
     def next_id(self) -> int: ...
 
-    def find_reserved(self, order: Order) -> Mapping[str, Any] | None: ...
+    def find_reserved(self, order: Order) -> Reservation | None: ...
 
-    def reserve(self, order: Order, conversation: Mapping[str, Any]) -> Mapping[str, Any]: ...
+    def reserve(self, order: Order, reservation: Reservation) -> Reservation: ...
 
     def find(self, log_id: str) -> Conversation | None: ...
 
@@ -68,30 +67,24 @@ class Orders:
                 reserved = self._store.reserve(news.order, self._reservation(news))
         return self._open(reserved, news.order)
 
-    def _reservation(self, news: OrderNews) -> Mapping[str, Any]:
-        return {
-            "number": self._store.next_id(),
-            "title": f"{TITLES[news.order.type]}{news.title}"[:MOST_TITLE],
-            "user_id": news.user_id,
-            "kol_user_id": news.kol_user_id,
-        }
+    def _reservation(self, news: OrderNews) -> Reservation:
+        title = f"{TITLES[news.order.type]}{news.title}"[:MOST_TITLE]
+        return Reservation(self._store.next_id(), title, news.user_id, news.kol_user_id)
 
-    def _open(self, reserved: Mapping[str, Any], order: Order) -> Conversation:
-        log_id = self._store.log_id(reserved["number"])
+    def _open(self, reserved: Reservation, order: Order) -> Conversation:
+        log_id = self._store.log_id(reserved.number)
         conversation = self._noted(log_id, order.status)
         if conversation is not None and conversation.log.seq:
             return conversation
-        user_id, kol_user_id = reserved["user_id"], reserved["kol_user_id"]
         opened = self._conversations.open(
-            reserved["number"],
+            reserved.number,
             order.type,
-            reserved["title"],
-            user_id,
-            list(dict.fromkeys([user_id, kol_user_id])),
+            reserved.title,
+            [reserved.user_id, reserved.kol_user_id],
             "订单已确认，会话已创建",
             replace(order, status=CONFIRMED),
         )
-        if order.status == CONFIRMED:  # told before what others have noted meanwhile
+        if order.status == CONFIRMED:  # noted above; once more could undo what others have noted
             return opened
         return self._noted(log_id, order.status) or opened
 

@@ -1,12 +1,12 @@
 """Conversations of people: documents of the kind `conversation`, and the orders they belong to."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
 
 from bson import ObjectId
 from pymongo import ASCENDING, IndexModel
 
-from session_service.models import Conversation, Entry, LogState, Member, Order
+from session_service.models import Conversation, Entry, LogState, Member, Order, Reservation
 from session_service.store.collection import Collection
 from session_service.store.database import Database
 from session_service.store.documents import Document, Layout, by_member, to_state
@@ -16,14 +16,15 @@ KIND = "conversation"
 CONTENT = ("message_type", "content", "file_name", "file_size", "file_type")
 CONVERSATIONS = Layout(heads="conversations", entries="messages", content=CONTENT, last=True)
 
+OF_MEMBER = IndexModel([("members", ASCENDING), ("kind", ASCENDING)])
+
 
 class ConversationStore(NumberedLogs[Conversation]):
     """Conversations are the heads, messages the entries; conversations have integer ids."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, CONVERSATIONS, to_conversation, KIND)
-        by_member = IndexModel([("members", ASCENDING), ("kind", ASCENDING)])
-        self._conversations = Collection(database, CONVERSATIONS.heads, [by_member])
+        self._conversations = Collection(database, CONVERSATIONS.heads, [OF_MEMBER])
         self._orders = Collection(database, "orders")
 
     def insert_conversation(self, conversation: Conversation) -> bool:
@@ -68,16 +69,18 @@ class ConversationStore(NumberedLogs[Conversation]):
         found = self._conversations.find(where, fields=("seq",))
         return {str(each["_id"]): each["seq"] for each in found}
 
-    def reserve(self, order: Order, conversation: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What was reserved for the order: this, or what somebody else did before."""
-        key = f"{order.type}:{order.id}"
-        self._orders.insert([{"_id": key, **conversation}])  # false: there is one
-        found = self._orders.find_one({"_id": key})
-        return found or conversation
+    def reserve(self, order: Order, reservation: Reservation) -> Reservation:
+        """What is reserved for the order: this, or what somebody else reserved before."""
+        document = {"_id": _order_key(order), **asdict(reservation)}
+        self._orders.insert([document])  # false: there is one
+        return self.find_reserved(order) or reservation
 
-    def find_reserved(self, order: Order) -> Mapping[str, Any] | None:
-        """What was reserved for the order, if anything."""
-        return self._orders.find_one({"_id": f"{order.type}:{order.id}"})
+    def find_reserved(self, order: Order) -> Reservation | None:
+        """What is reserved for the order, if anything."""
+        found = self._orders.find_one({"_id": _order_key(order)})
+        if found is None:
+            return None
+        return Reservation(found["number"], found["title"], found["user_id"], found["kol_user_id"])
 
     def set_order_status(self, log_id: str, status: str) -> bool:
         """Notes an order's status; false when there is no such conversation."""
@@ -100,6 +103,10 @@ def to_conversation(document: Document, state: LogState) -> Conversation:
         order=Order(**order) if order else None,
         log=state,
     )
+
+
+def _order_key(order: Order) -> str:
+    return f"{order.type}:{order.id}"
 
 
 def _last(document: Document) -> Entry | None:

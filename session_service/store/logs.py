@@ -88,7 +88,7 @@ class LogStore(Generic[H]):
     def mark_read(self, log_id: str, member: str, now: int) -> bool:
         field = field_of(member)
         return self._heads.update(
-            {"_id": ObjectId(log_id), "members": member},
+            {"_id": ObjectId(log_id), "members": member, "seq": {"$gt": 0}},
             [
                 {
                     "$set": {

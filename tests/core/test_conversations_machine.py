@@ -96,7 +96,7 @@ class ConversationsMachine(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         for number in (1, 2):
-            self.conversations.open(number, "general", "x", CREATOR, [1, 2], "opened")
+            self.conversations.open(number, "general", "x", [1, 2], "opened")
             self.models[number] = Model([1, 2], read={1: 0, 2: 0})
             self.hear(number)
 

@@ -21,7 +21,7 @@ MESSAGES: Mapping[str, str] = {
     "method_not_allowed": "method not allowed",
     "closed": "conversation is closed",
     "too_few_members": "a conversation needs at least 2 members",
-    "too_many_members": "a conversation has at most 200 members",
+    "too_many_members": f"a conversation has at most {words.MOST_MEMBERS} members",
     "no_such_upload": "content: no such file",
     "no_such_file": "file not found",
     "too_many": "over the quota of uploads in a day",
@@ -30,8 +30,8 @@ MESSAGES: Mapping[str, str] = {
     "storage_full": "the disk is full, nothing can be stored",
 }
 # How these calls may fail, beyond what any call may.
-ANY_USER = (Forbidden(code="no_integer_id"),)
-MEMBERS = (Forbidden(), NotFound())
+NO_INTEGER_ID = (Forbidden(code="no_integer_id"),)
+NO_MEMBER = (Forbidden(), NotFound())
 SUCCESS = {"code": 200, "message": "success"}
 MESSAGE = {
     "message_id": "MSG_1698765432000_515899393",

@@ -15,7 +15,7 @@ import schemas.conversations as words
 from session_service.core.files import Files
 from session_service.dialects.body import body_stream
 from session_service.dialects.conversations.envelope import (
-    ANY_USER,
+    NO_INTEGER_ID,
     failure,
     success,
 )
@@ -86,7 +86,7 @@ def add_upload_route(dialect: Dialect, files: Files) -> None:
             file_type=fields.String(),
         ),
         example=success(**FILE),
-        failures=(*ANY_USER, TooMany()),
+        failures=(*NO_INTEGER_ID, TooMany()),
     )
     def upload() -> dict[str, Any]:
         """上传文件 · Upload a file, to name its URL in a message within a day.

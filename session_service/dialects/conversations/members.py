@@ -1,4 +1,4 @@
-"""Making conversations and saying who is in them."""
+"""Making conversations, by people and by orders; changing members and status."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ import schemas.conversations as words
 from session_service.core.conversations import Conversations
 from session_service.core.orders import OrderNews, Orders
 from session_service.dialects.conversations.envelope import (
-    ANY_USER,
     CONVERSATION,
-    MEMBERS,
+    NO_INTEGER_ID,
+    NO_MEMBER,
     PREFIX,
     success,
 )
@@ -32,7 +32,7 @@ def add_member_routes(
         words.new_conversation(title_chars),
         example={"type": "general", "title": "产品讨论", "member_ids": [2, 3]},
     )
-    @dialect.answers(200, one, example=example, failures=ANY_USER)
+    @dialect.answers(200, one, example=example, failures=NO_INTEGER_ID)
     def create_conversation(body: dict[str, Any]) -> dict[str, Any]:
         """创建会话 · Make a conversation of the caller, its creator, and these members."""
         return show.one(
@@ -43,7 +43,7 @@ def add_member_routes(
     @dialect.arguments(
         words.NewMembers(), example={"conversation_id": 123, "member_ids": [4], "role": "member"}
     )
-    @dialect.answers(200, one, example=example, failures=MEMBERS)
+    @dialect.answers(200, one, example=example, failures=NO_MEMBER)
     def add_members(body: dict[str, Any]) -> dict[str, Any]:
         """添加成员 · Add members, who see what was said before; for creator and admins."""
         number, role = body["conversation_id"], body["role"]
@@ -51,7 +51,7 @@ def add_member_routes(
 
     @dialect.post(f"{PREFIX}/remove_member")
     @dialect.arguments(words.LeavingMember(), example={"conversation_id": 123, "member_id": 4})
-    @dialect.answers(200, one, example=example, failures=MEMBERS)
+    @dialect.answers(200, one, example=example, failures=NO_MEMBER)
     def remove_member(body: dict[str, Any]) -> dict[str, Any]:
         """移除成员 · Take a member out; for creator, admins and the member itself."""
         return show.one(
@@ -60,7 +60,7 @@ def add_member_routes(
 
     @dialect.post(f"{PREFIX}/update_status")
     @dialect.arguments(words.NewStatus(), example={"conversation_id": 123, "status": "closed"})
-    @dialect.answers(200, one, example=example, failures=MEMBERS)
+    @dialect.answers(200, one, example=example, failures=NO_MEMBER)
     def update_status(body: dict[str, Any]) -> dict[str, Any]:
         """更新会话状态 · Archive, close or reopen a conversation; for creator and admins."""
         return show.one(

@@ -10,8 +10,8 @@ from session_service.core.conversations import Conversations
 from session_service.core.people import profile_of
 from session_service.core.user_ids import integer_id
 from session_service.dialects.conversations.envelope import (
-    MEMBERS,
     MESSAGE,
+    NO_MEMBER,
     PREFIX,
     success,
 )
@@ -35,7 +35,7 @@ def add_message_routes(
         words.new_message(message_chars),
         example={"conversation_id": 123, "message_type": "text", "content": "消息内容"},
     )
-    @dialect.answers(200, one, example=success(message=MESSAGE), failures=MEMBERS)
+    @dialect.answers(200, one, example=success(message=MESSAGE), failures=NO_MEMBER)
     def send_message(body: dict[str, Any]) -> dict[str, Any]:
         """发送消息 · Send a message to a conversation that the caller is a member of.
 
@@ -55,7 +55,7 @@ def add_message_routes(
     @dialect.post(f"{PREFIX}/get_messages")
     @dialect.arguments(words.MessagesPage(), example={"conversation_id": 123, "limit": 20})
     @dialect.answers(
-        200, several, example=success(messages=[MESSAGE], has_more=True), failures=MEMBERS
+        200, several, example=success(messages=[MESSAGE], has_more=True), failures=NO_MEMBER
     )
     def get_messages(body: dict[str, Any]) -> dict[str, Any]:
         """获取消息列表 · The newest messages, or the newest before a time; oldest first."""
@@ -71,7 +71,7 @@ def add_message_routes(
         example={"conversation_id": 123, "after_timestamp": 1698765432000, "wait_s": 20},
     )
     @dialect.answers(
-        200, several, example=success(messages=[MESSAGE], has_more=False), failures=MEMBERS
+        200, several, example=success(messages=[MESSAGE], has_more=False), failures=NO_MEMBER
     )
     def poll(body: dict[str, Any]) -> dict[str, Any]:
         """等待新消息 · The first 100 messages after a time, waited for up to `wait_s` seconds."""

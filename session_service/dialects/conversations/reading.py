@@ -8,10 +8,10 @@ from marshmallow import fields
 import schemas.conversations as words
 from session_service.core.conversations import Conversations
 from session_service.dialects.conversations.envelope import (
-    ANY_USER,
     CONVERSATION,
     LAST,
-    MEMBERS,
+    NO_INTEGER_ID,
+    NO_MEMBER,
     PAGE_INFO,
     PREFIX,
     success,
@@ -25,7 +25,7 @@ def add_reading_routes(dialect: Dialect, conversations: Conversations, show: Sho
 
     @dialect.post(f"{PREFIX}/get_conversation")
     @dialect.arguments(words.OneConversation(), example={"conversation_id": 123})
-    @dialect.answers(200, one, example=success(conversation=CONVERSATION), failures=MEMBERS)
+    @dialect.answers(200, one, example=success(conversation=CONVERSATION), failures=NO_MEMBER)
     def get_conversation(body: dict[str, Any]) -> dict[str, Any]:
         """获取会话详情 · One conversation, with its members in the order of joining."""
         return show.one(conversations.get(g.user, body["conversation_id"]))
@@ -36,7 +36,7 @@ def add_reading_routes(dialect: Dialect, conversations: Conversations, show: Sho
         200,
         words.answer("MembersAnswer", members=fields.List(fields.Nested(words.ConversationMember))),
         example=success(members=CONVERSATION["members"]),
-        failures=MEMBERS,
+        failures=NO_MEMBER,
     )
     def list_members(body: dict[str, Any]) -> dict[str, Any]:
         """获取成员列表 · A conversation's members, in the order of joining."""
@@ -53,7 +53,7 @@ def add_reading_routes(dialect: Dialect, conversations: Conversations, show: Sho
             page_info=fields.Nested(words.PageInfo),
         ),
         example=success(conversations=[CONVERSATION | {"last_message": LAST}], page_info=PAGE_INFO),
-        failures=ANY_USER,
+        failures=NO_INTEGER_ID,
     )
     def get_conversations(body: dict[str, Any]) -> dict[str, Any]:
         """获取会话列表 · The caller's conversations, newest activity first."""
@@ -64,7 +64,7 @@ def add_reading_routes(dialect: Dialect, conversations: Conversations, show: Sho
 
     @dialect.post(f"{PREFIX}/mark_read")
     @dialect.arguments(words.ReadMark(), example={"conversation_id": 123})
-    @dialect.answers(200, words.answer("Marked"), example=success(), failures=MEMBERS)
+    @dialect.answers(200, words.answer("Marked"), example=success(), failures=NO_MEMBER)
     def mark_read(body: dict[str, Any]) -> dict[str, Any]:
         """标记消息已读 · Set the caller's unread count to 0, or to what came after `up_to`."""
         conversations.mark_read(g.user, body["conversation_id"], body["up_to"])

@@ -51,7 +51,7 @@ class ReadsThenSets(Careless):
 class MarksWhatIsStored(PiecemealConversations):
     def mark_read(self, log_id: str, member: str, now: int) -> bool:
         marked = super().mark_read(log_id, member, now)
-        stored = self._entries.count({"c": ObjectId(log_id)})
+        stored = len(self._entries.find({"c": ObjectId(log_id)}))
         change = {"$set": {f"read.{field_of(member)}": stored}}
         return marked and self._heads.update({"_id": ObjectId(log_id), "members": member}, change)
 

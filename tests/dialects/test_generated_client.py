@@ -24,7 +24,8 @@ def document(served, tmp_path):
 def generated(document, tmp_path, monkeypatch):
     """Generates the client; gives what imports a part of it."""
     settings = tmp_path / "settings.yaml"
-    settings.write_text("post_hooks: []\n")
+    overrides = 'content_type_overrides: {"*/*": application/octet-stream}'  # files of any type
+    settings.write_text(f"post_hooks: []\n{overrides}\n")
     program = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"]
     files = ["--path", document, "--output-path", tmp_path / PACKAGE, "--config", settings]
     made = subprocess.run(

@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
-import app as composition
+import cores
 from session_service.core.ids import new_log_id
 from session_service.models import LogState, Session
 from session_service.store.sessions import SessionStore
@@ -323,7 +323,7 @@ def with_engine(make_app, call_as, monkeypatch):
     """Callers of an app whose replies come from an engine of a third party."""
 
     def make(engine, **settings):
-        monkeypatch.setattr(composition, "load_engine", lambda *_, **__: engine)
+        monkeypatch.setattr(cores, "load_engine", lambda *_, **__: engine)
         return call_as(make_app(**settings), "alice")
 
     return make

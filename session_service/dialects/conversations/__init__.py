@@ -36,14 +36,14 @@ def conversations_dialects(
     shape: dict[str, Any] = {"failure": failure, "failure_schema": words.Answer}
     dialect = Dialect(
         "conversations",
-        prefixes=(PREFIX, UPLOAD),
+        prefixes=(PREFIX, UPLOAD, FILES),
         description="会话、成员与未读消息 · Conversations of people",
         authenticate=authenticate,
         **shape,
     )
     public = Dialect(
         "files",
-        prefixes=(FILES,),
+        prefixes=(),  # failures are told apart by the path: the other's hold for both
         description="会话中的文件 · Files in conversations",
         **shape,
     )

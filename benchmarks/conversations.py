@@ -22,11 +22,10 @@ SEND, PAGE, LIST, HOT = "send message", "page 20", "list 20", "send to one"
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A conversation with the times (ms) of its messages, and the tokens of its members."""
+    """A conversation, and the tokens of its members."""
 
     id: int
     tokens: Sequence[str]
-    times: Sequence[int]
 
 
 @contextmanager
@@ -61,7 +60,7 @@ def talk(store: ConversationStore, people: Sequence[int], messages: int) -> Talk
     ids = [str(each.user_id) for each in members]
     state = replace(log, members=tuple(ids), seen=dict.fromkeys(ids, 0), read=dict.fromkeys(ids, 0))
     fill(store, state, [_entry(ids[i % MEMBERS], i + 1, at) for i, at in enumerate(times)])
-    return Talk(number, [token(each) for each in ids], times)
+    return Talk(number, [token(each) for each in ids])
 
 
 def workloads(found: Sequence[Talk], connections: Sequence[int]) -> list[Workload]:
@@ -72,13 +71,8 @@ def workloads(found: Sequence[Talk], connections: Sequence[int]) -> list[Workloa
         for name, make in kinds.items()
         for count in connections
     ]
-    return [*spread, *_hot(found)]
-
-
-def _hot(found: Sequence[Talk]) -> list[Workload]:
-    """The same number of senders, to a conversation each and all to one."""
     hot = [send(found[0], sender) for sender in range(HOT_SENDERS)]
-    return [Workload(HOT, HOT_SENDERS, requests.spread(hot, HOT_SENDERS), {})]
+    return [*spread, Workload(HOT, HOT_SENDERS, requests.spread(hot, HOT_SENDERS), {})]
 
 
 def send(talk: Talk, sender: int = 0) -> bytes:
@@ -87,11 +81,9 @@ def send(talk: Talk, sender: int = 0) -> bytes:
     return _request("send_message", talk, body, sender)
 
 
-def page(talk: Talk, before: int | None = None) -> bytes:
-    """Read the newest messages, or the newest before a time."""
-    return _request(
-        "get_messages", talk, {"conversation_id": talk.id, "limit": 20, "before_timestamp": before}
-    )
+def page(talk: Talk) -> bytes:
+    """Read the newest messages."""
+    return _request("get_messages", talk, {"conversation_id": talk.id, "limit": 20})
 
 
 def listing(talk: Talk) -> bytes:

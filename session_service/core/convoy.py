@@ -15,10 +15,10 @@ from session_service.core.log_store import Head, LogStore
 from session_service.core.sending import (
     QUEUE_S,
     WINDOW,
-    MovedOn,
     Posted,
     Send,
     Tools,
+    insist,
     pause,
     unbroken,
 )
@@ -82,14 +82,10 @@ class Convoys(Generic[H]):
                 del self._waiting[log_id]
 
     def _drive(self, log_id: str, convoy: Sequence[Passenger]) -> None:
-        with self._store.deadline() as deadline:
-            while True:
-                try:
-                    return self._try(log_id, [each for each in convoy if each.outcome is None])
-                except (Unavailable, MovedOn) as error:
-                    if deadline.left() <= 0:
-                        raise Unavailable("the database did not answer in time") from error
-                pause(self._tools)
+        def step() -> None:
+            self._try(log_id, [each for each in convoy if each.outcome is None])
+
+        insist(self._store, self._tools, step)
 
     def _try(self, log_id: str, convoy: Sequence[Passenger]) -> None:
         """Gives all an outcome but those that are to go alone."""

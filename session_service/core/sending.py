@@ -60,7 +60,19 @@ def pause(tools: Tools) -> None:
     tools.sleep(random.uniform(0, JITTER_S))  # noqa: S311  spreads, hides nothing
 
 
-class MovedOn(Exception):
+def insist(store: LogStore[Any], tools: Tools, step: Callable[[], T]) -> T:
+    """Repeats a step until its outcome is known, or the deadline has passed: Unavailable."""
+    with store.deadline() as deadline:
+        while True:
+            try:
+                return step()
+            except (Unavailable, _MovedOn) as error:
+                if deadline.left() <= 0:
+                    raise Unavailable("the database did not answer in time") from error
+            pause(tools)
+
+
+class _MovedOn(Exception):
     """The log went on too far to follow from here: begin again at its head."""
 
 
@@ -144,10 +156,6 @@ class Send(Generic[H]):
         """Deletes what was proposed, because there is no log any more."""
         self._store.discard(self._tried)
 
-    def commit(self, state: LogState, entries: Sequence[Entry]) -> None:
-        """Moves the head over `entries`, the next ones after `state`."""
-        self._commit(state, entries)
-
     def _tell(self, *committed: Entry | None) -> None:
         """Has those counted that this send has stored, and not somebody else before it."""
         for entry in committed:
@@ -162,18 +170,14 @@ class Send(Generic[H]):
             return self._insist(step)
 
     def _insist(self, step: Callable[[], T]) -> T:
-        with self._store.deadline() as deadline:
-            while True:
-                try:
-                    return step()
-                except (Unavailable, MovedOn) as error:
-                    if deadline.left() <= 0:
-                        raise Unavailable("the database did not answer in time") from error
+        def attempt() -> T:
+            try:
+                return step()
+            except (Unavailable, _MovedOn):
                 self._known = None
-                self._pause()
+                raise
 
-    def _pause(self) -> None:
-        pause(self._tools)
+        return insist(self._store, self._tools, attempt)
 
     def _send(self) -> Posted:
         head = self._head = self._read_head()
@@ -243,7 +247,7 @@ class Send(Generic[H]):
         proposed = self._propose(state, drafts)
         if isinstance(proposed, Entry):
             return proposed
-        self._commit(state, proposed)
+        self.commit(state, proposed)
         self._known = (state, proposed)
         return proposed[-len(drafts) :]
 
@@ -261,7 +265,7 @@ class Send(Generic[H]):
             self._tried += ours
             if self._store.insert(self._id, ours):
                 return pending + ours
-            self._pause()
+            pause(self._tools)
             found = self._store.between(self._id, state.seq, state.seq + WINDOW)
             for entry in found:
                 if (entry.sender, entry.key) == (first.sender, first.key):
@@ -273,8 +277,8 @@ class Send(Generic[H]):
                 break
             pending += found
             state = advance(state, found)
-        self._commit(base, pending)  # their senders may be dead, and nobody would get past them
-        raise MovedOn
+        self.commit(base, pending)  # their senders may be dead, and nobody would get past them
+        raise _MovedOn
 
     def _judged(self, state: LogState) -> Entry | None:
         """Lets the judge refuse, unless the draft is a repeat: then gives what it repeats."""
@@ -304,7 +308,7 @@ class Send(Generic[H]):
             for i, draft in enumerate(drafts)
         ]
 
-    def _commit(self, state: LogState, entries: Sequence[Entry]) -> None:
+    def commit(self, state: LogState, entries: Sequence[Entry]) -> None:
         """Moves the head over `entries`, the next ones after `state`; others may be quicker."""
         while entries and not self._store.commit(state, fold(state, entries)):
             state = self._read_head().log
@@ -314,7 +318,7 @@ class Send(Generic[H]):
         """Sees to it that all up to `seq` is committed."""
         state = self._read_head().log
         if state.seq < seq:
-            self._commit(state, self._store.between(self._id, state.seq, seq + 1))
+            self.commit(state, self._store.between(self._id, state.seq, seq + 1))
 
     def _read_head(self) -> H:
         head = self._store.find(self._id)

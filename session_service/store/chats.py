@@ -4,7 +4,6 @@ from bson import ObjectId
 from pymongo import ASCENDING, IndexModel
 
 from session_service.models import Chat, LogState
-from session_service.store.collection import Collection
 from session_service.store.database import Database
 from session_service.store.documents import Document, Layout, to_state
 from session_service.store.looking_back import looking_back
@@ -17,17 +16,14 @@ MESSAGES = Layout(
     content=("role", "content"),
     touched="updated_at",
 )
+BY_AGE = IndexModel([("kind", ASCENDING), ("user_id", ASCENDING), ("created_at", ASCENDING)])
 
 
 class ChatStore(NumberedLogs[Chat]):
     """Chats are the heads, messages the entries of one kind of log; chats have integer ids."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, MESSAGES, to_chat, KIND)
-        by_age = IndexModel(
-            [("kind", ASCENDING), ("user_id", ASCENDING), ("created_at", ASCENDING)]
-        )
-        self._chats = Collection(database, MESSAGES.heads, [by_age])
+        super().__init__(database, MESSAGES, to_chat, [BY_AGE], KIND)
 
     def insert_chat(self, chat: Chat) -> bool:
         """Stores a new chat; false when one of this id is there already."""
@@ -49,13 +45,13 @@ class ChatStore(NumberedLogs[Chat]):
     def rename(self, chat_id: int, title: str, at: int) -> bool:
         """Sets the title; false when there is no such chat."""
         change = {"$set": {"title": title}, "$max": {"updated_at": at}}
-        return self._chats.update({"_id": ObjectId(self.log_id(chat_id))}, change)
+        return self._heads.update({"_id": ObjectId(self.log_id(chat_id))}, change)
 
     def _since(self, start: int | None, user_id: int) -> list[Chat]:
         where: Document = {"kind": KIND, "user_id": user_id}
         if start is not None:
             where["created_at"] = {"$gt": start}
-        found = [to_chat(each, to_state(each)) for each in self._chats.find(where)]
+        found = [to_chat(each, to_state(each)) for each in self._heads.find(where)]
         return sorted(found, key=lambda chat: (chat.created_at, chat.id), reverse=True)
 
 

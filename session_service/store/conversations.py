@@ -6,7 +6,7 @@ from dataclasses import asdict
 from bson import ObjectId
 from pymongo import ASCENDING, IndexModel
 
-from session_service.models import Conversation, Entry, LogState, Member, Order, Reservation
+from session_service.models import Conversation, LogState, Member, Order, Reservation
 from session_service.store.collection import Collection
 from session_service.store.database import Database
 from session_service.store.documents import Document, Layout, by_member, to_state
@@ -23,8 +23,7 @@ class ConversationStore(NumberedLogs[Conversation]):
     """Conversations are the heads, messages the entries; conversations have integer ids."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, CONVERSATIONS, to_conversation, KIND)
-        self._conversations = Collection(database, CONVERSATIONS.heads, [OF_MEMBER])
+        super().__init__(database, CONVERSATIONS, to_conversation, [OF_MEMBER], KIND)
         self._orders = Collection(database, "orders")
 
     def insert_conversation(self, conversation: Conversation) -> bool:
@@ -54,19 +53,19 @@ class ConversationStore(NumberedLogs[Conversation]):
         where: Document = {"members": member, "kind": KIND}
         if kind is not None:
             where["type"] = kind
-        found = self._conversations.find(where, fields=("at",))
+        found = self._heads.find(where, fields=("at",))
         return [(each["at"], str(each["_id"])) for each in found if each["at"]]
 
     def find_many(self, log_ids: Sequence[str]) -> Mapping[str, Conversation]:
         """The conversations of these logs, as far as there are any."""
         where = {"_id": {"$in": [ObjectId(each) for each in log_ids]}}
-        found = (to_conversation(each, to_state(each)) for each in self._conversations.find(where))
+        found = (to_conversation(each, to_state(each)) for each in self._heads.find(where))
         return {each.log.id: each for each in found}
 
     def seqs(self, log_ids: Sequence[str]) -> Mapping[str, int]:
         """How far these logs are committed."""
         where = {"_id": {"$in": [ObjectId(each) for each in log_ids]}}
-        found = self._conversations.find(where, fields=("seq",))
+        found = self._heads.find(where, fields=("seq",))
         return {str(each["_id"]): each["seq"] for each in found}
 
     def reserve(self, order: Order, reservation: Reservation) -> Reservation:
@@ -85,7 +84,7 @@ class ConversationStore(NumberedLogs[Conversation]):
     def set_order_status(self, log_id: str, status: str) -> bool:
         """Notes an order's status; false when there is no such conversation."""
         change = {"$set": {"order.status": status}}
-        return self._conversations.update({"_id": ObjectId(log_id)}, change)
+        return self._heads.update({"_id": ObjectId(log_id)}, change)
 
 
 def to_conversation(document: Document, state: LogState) -> Conversation:
@@ -99,7 +98,7 @@ def to_conversation(document: Document, state: LogState) -> Conversation:
         creator=document["creator"],
         created_at=document["created_at"],
         members=tuple([Member(int(m), roles[m], joined_at[m]) for m in state.members]),
-        last=_last(document),
+        last=CONVERSATIONS.from_last(document),
         order=Order(**order) if order else None,
         log=state,
     )
@@ -107,16 +106,3 @@ def to_conversation(document: Document, state: LogState) -> Conversation:
 
 def _order_key(order: Order) -> str:
     return f"{order.type}:{order.id}"
-
-
-def _last(document: Document) -> Entry | None:
-    last = document.get("last")
-    if last is None:
-        return None
-    return Entry(
-        last["sender"],
-        "",
-        {name: last[name] for name in CONTENT if name in last},
-        seq=last["seq"],
-        created_at=last["created_at"],
-    )

@@ -93,6 +93,14 @@ class Layout:
             **entry.content,
         }
 
+    def from_last(self, document: Document) -> Entry | None:
+        """The last entry that a head's document holds, if any."""
+        last = document.get("last")
+        if last is None:
+            return None
+        content = {name: last[name] for name in self.content if name in last}
+        return Entry(last["sender"], "", content, seq=last["seq"], created_at=last["created_at"])
+
     def to_entry(self, document: Document) -> Entry:
         events = document.get("events")
         return Entry(

@@ -18,16 +18,21 @@ H = TypeVar("H")
 class LogStore(Generic[H]):
     """The operations of the message log on one pair of collections.
 
-    `to_head` makes the record of a head from its document and the state of its log.
+    `to_head` makes the record of a head from its document and the state of its log; `indexes`
+    are those of the heads.
     """
 
     def __init__(
-        self, database: Database, layout: Layout, to_head: Callable[[Document, LogState], H]
+        self,
+        database: Database,
+        layout: Layout,
+        to_head: Callable[[Document, LogState], H],
+        indexes: Sequence[IndexModel] = (),
     ) -> None:
         self._database = database
         self._layout = layout
         self._to_head = to_head
-        self._heads = Collection(database, layout.heads)
+        self._heads = Collection(database, layout.heads, indexes)
         self._retired = Collection(database, layout.retired)
         self._entries = Collection(
             database,

@@ -1,8 +1,10 @@
 """Logs whose heads have integer ids: of several kinds, in one pair of collections."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+from pymongo import IndexModel
 
 from session_service.models import LogState
 from session_service.store.collection import Collection
@@ -21,9 +23,10 @@ class NumberedLogs(LogStore[H]):
         database: Database,
         layout: Layout,
         to_head: Callable[[Document, LogState], H],
+        indexes: Sequence[IndexModel],
         kind: str,
     ) -> None:
-        super().__init__(database, layout, to_head)
+        super().__init__(database, layout, to_head, indexes)
         self._kind = kind
         self._counters = Collection(database, "counters")
 

@@ -7,7 +7,6 @@ from bson import ObjectId
 from pymongo import ASCENDING, IndexModel
 
 from session_service.models import LogState, Session
-from session_service.store.collection import Collection
 from session_service.store.database import Database
 from session_service.store.documents import Document, Layout, from_date, to_date, to_state
 from session_service.store.logs import LogStore
@@ -23,15 +22,14 @@ CHATS = Layout(
     touched="update_at",
     dates=True,
 )
+BY_AGE = IndexModel([("user_id", ASCENDING), ("create_at", ASCENDING)])
 
 
 class SessionStore(LogStore[Session]):
     """Sessions are the heads, chats the entries of one kind of log."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, CHATS, to_session)
-        by_age = IndexModel([("user_id", ASCENDING), ("create_at", ASCENDING)])
-        self._sessions = Collection(database, CHATS.heads, [by_age])
+        super().__init__(database, CHATS, to_session, [BY_AGE])
 
     def insert_session(self, session: Session) -> bool:
         """Stores a new session; false when one of this id is there already."""
@@ -57,14 +55,14 @@ class SessionStore(LogStore[Session]):
         if before:
             created["$lte"] = to_date(before[0])
         where = {"user_id": user_id, "create_at": created} if created else {"user_id": user_id}
-        found = [to_session(each, to_state(each)) for each in self._sessions.find(where)]
+        found = [to_session(each, to_state(each)) for each in self._heads.find(where)]
         found.sort(key=_age, reverse=True)
         return [each for each in found if before is None or _age(each) < before]
 
     def rename(self, session_id: str, name: str, at: int) -> bool:
         """Sets the name; false when there is no such session."""
         change = {"$set": {"sess_name": name}, "$max": {"update_at": to_date(at)}}
-        return self._sessions.update({"_id": ObjectId(session_id)}, change)
+        return self._heads.update({"_id": ObjectId(session_id)}, change)
 
 
 def to_session(document: Document, state: LogState) -> Session:

@@ -65,7 +65,7 @@ class CommitsAnyway(PiecemealConversations):
 class FoldsTwice(Send[Conversation]):
     """When another was quicker, folds again what that one has committed."""
 
-    def _commit(self, state: LogState, entries: Sequence[Entry]) -> None:
+    def commit(self, state: LogState, entries: Sequence[Entry]) -> None:
         while entries and not self._store.commit(state, fold(state, entries)):
             state = self._read_head().log
             if state.seq >= entries[-1].seq:
@@ -86,7 +86,7 @@ class ForgetsTheKeyOfTheReply(Send[Conversation]):
 
 
 class AcknowledgesTooEarly(Send[Conversation]):
-    def _commit(self, state: LogState, entries: Sequence[Entry]) -> None:
+    def commit(self, state: LogState, entries: Sequence[Entry]) -> None:
         """Somebody else will do that."""
 
 

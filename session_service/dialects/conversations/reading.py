@@ -41,7 +41,7 @@ def add_reading_routes(dialect: Dialect, conversations: Conversations, show: Sho
     def list_members(body: dict[str, Any]) -> dict[str, Any]:
         """获取成员列表 · A conversation's members, in the order of joining."""
         conversation = conversations.get(g.user, body["conversation_id"])
-        return success(members=show.conversations([conversation])[0]["members"])
+        return success(members=show.members(conversation))
 
     @dialect.post(f"{PREFIX}/get_conversations")
     @dialect.arguments(words.ConversationsPage(), example={"page": 1, "page_size": 20})
@@ -60,7 +60,7 @@ def add_reading_routes(dialect: Dialect, conversations: Conversations, show: Sho
         page, size = body["page"], body["page_size"]
         found, total = conversations.list(g.user, body["type"], page=page, page_size=size)
         info = {"page": page, "page_size": size, "total": total, "total_pages": -(-total // size)}
-        return success(conversations=show.conversations(found, listed=True), page_info=info)
+        return success(conversations=show.listed(found), page_info=info)
 
     @dialect.post(f"{PREFIX}/mark_read")
     @dialect.arguments(words.ReadMark(), example={"conversation_id": 123})

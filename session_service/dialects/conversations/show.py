@@ -1,6 +1,6 @@
 """Records as the conversations API shows them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import g
@@ -22,19 +22,26 @@ class Show:
         return [show_message(number, each, profiles) for each in messages]
 
     def one(self, conversation: Conversation) -> dict[str, Any]:
-        return success(conversation=self.conversations([conversation])[0])
+        """The answer that holds one conversation."""
+        profiles = self._of_members([conversation])
+        return success(conversation=show_conversation(conversation, profiles))
 
-    def conversations(
-        self, conversations: Iterable[Conversation], *, listed: bool = False
-    ) -> list[dict[str, Any]]:
-        found = list(conversations)
+    def members(self, conversation: Conversation) -> list[dict[str, Any]]:
+        return show_members(conversation, self._of_members([conversation]))
+
+    def listed(self, found: Sequence[Conversation]) -> list[dict[str, Any]]:
+        """Conversations with their last messages."""
+        profiles = self._of_members(found)
+        return [
+            show_conversation(each, profiles) | {"last_message": show_last(each, profiles)}
+            for each in found
+        ]
+
+    def _of_members(self, found: Sequence[Conversation]) -> Mapping[int, Profile]:
+        """The profiles of all who are in them, or have spoken last."""
         ids = {member.user_id for each in found for member in each.members}
-        ids |= {int(each.last.sender) for each in found if listed and each.last}
-        profiles = self._people.profiles(ids)
-        shown = [show_conversation(each, profiles) for each in found]
-        for conversation, fields_ in zip(found, shown, strict=True) if listed else ():
-            fields_["last_message"] = show_last(conversation, profiles)
-        return shown
+        ids |= {int(each.last.sender) for each in found if each.last}
+        return self._people.profiles(ids)
 
 
 def show_message(number: int, message: Entry, profiles: Mapping[int, Profile]) -> dict[str, Any]:
@@ -68,20 +75,26 @@ def show_conversation(
         "related_order_id": order.id if order else None,
         "order_status": order.status if order else None,
         "status": state.status,
-        "members": [
-            {
-                "user_id": each.user_id,
-                "nickname": profiles[each.user_id].name,
-                "avatar_url": profiles[each.user_id].avatar_url,
-                "role": each.role,
-                "joined_at": plain_time(each.joined_at),
-            }
-            for each in conversation.members
-        ],
+        "members": show_members(conversation, profiles),
         "unread_count": state.unread(caller) if caller in state.members else 0,
         "created_at": plain_time(conversation.created_at),
         "last_message_at": state.at or None,
     }
+
+
+def show_members(
+    conversation: Conversation, profiles: Mapping[int, Profile]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "user_id": each.user_id,
+            "nickname": profiles[each.user_id].name,
+            "avatar_url": profiles[each.user_id].avatar_url,
+            "role": each.role,
+            "joined_at": plain_time(each.joined_at),
+        }
+        for each in conversation.members
+    ]
 
 
 def show_last(conversation: Conversation, profiles: Mapping[int, Profile]) -> dict[str, Any] | None:

@@ -187,7 +187,7 @@ def connect(config: Config, **options: Any) -> Database:
     if config.mongo_uri:
         uri = config.mongo_uri
         check_uri(uri)
-        return Database(lambda: uri, config.mongo_db, **options)
+        return Database(lambda: uri, config.mongo_db, change_streams=True, **options)
     return Database(
         lambda: embedded.locate(config.data_dir),
         config.mongo_db,

@@ -104,7 +104,7 @@ def conversations_on(
     """The conversations of people, and those that orders make."""
     store = ConversationStore(database)
     log = MessageLog(store, clock=now_ms, stored=metrics.messages("conversations"))
-    waiters = Waiters(store.seqs)
+    waiters = Waiters(store.seqs, store.commits)
     conversations = Conversations(store, log, people, waiters, files, clock=now_ms)
     return conversations, Orders(store, conversations)
 

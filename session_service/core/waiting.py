@@ -1,19 +1,31 @@
-"""Waiting for a log's next message, whoever stores it: one look for all who wait."""
+"""Waiting for a log's next message, whoever stores it."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from contextlib import closing
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from session_service.errors import ServiceError
 
 LOOK_EVERY_S = 0.4
+GONE = 2**53
 
 T = TypeVar("T")
+Seqs = Mapping[str, int]
 
 log = structlog.get_logger(__name__)
+
+
+class CommitStream(Protocol):
+    """What a server tells of the logs that go on."""
+
+    def wait(self, seconds: float) -> Seqs | None:
+        """What is told within that time; None where something may have been missed."""
+
+    def close(self) -> None: ...
 
 
 class _Moment:
@@ -39,17 +51,23 @@ class _Moment:
 class Waiters:
     """Those who wait in this process.
 
-    While there are any, one thread asks how far their logs are committed, by one read for all.
+    While there are any, one thread listens to what the server tells; who is new, and all where
+    it tells nothing, are looked for by one read of `seqs`, how far logs are committed.
     """
 
     def __init__(
-        self, seqs: Callable[[Sequence[str]], Mapping[str, int]], every_s: float = LOOK_EVERY_S
+        self,
+        seqs: Callable[[Sequence[str]], Seqs],
+        stream: Callable[[], CommitStream],
+        every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._seqs = seqs
+        self._stream = stream
         self._every_s = every_s
         self._guard = threading.Lock()
-        self._awaited: dict[tuple[str, int], _Moment] = {}
-        self._looking = False
+        self._awaited: dict[str, dict[int, _Moment]] = {}
+        self._new: set[str] = set()  # logs that have been awaited since the last look
+        self._listening = False
 
     def wait(self, log_id: str, seq: int, timeout_s: float, read: Callable[[], T]) -> T | None:
         """What `read` gives once the log is committed past `seq`; None after the timeout.
@@ -60,36 +78,54 @@ class Waiters:
         try:
             return moment.reading(read) if moment.past.wait(timeout_s) else None
         finally:
-            with self._guard:
-                moment.waiters -= 1
+            self._leave(log_id, seq, moment)
 
     def _join(self, log_id: str, seq: int) -> _Moment:
         with self._guard:
-            moment = self._awaited.setdefault((log_id, seq), _Moment())
+            moment = self._awaited.setdefault(log_id, {}).setdefault(seq, _Moment())
             moment.waiters += 1
-            if not self._looking:
-                self._looking = True
-                threading.Thread(target=self._look_around, daemon=True).start()
+            self._new.add(log_id)
+            if not self._listening:
+                self._listening = True
+                threading.Thread(target=self._listen, daemon=True).start()
         return moment
 
-    def _look_around(self) -> None:
-        pause = threading.Event()
-        while not pause.wait(self._every_s):
-            with self._guard:
-                awaited = {place: each for place, each in self._awaited.items() if each.waiters}
-                self._awaited = awaited
-                self._looking = bool(awaited)
-            if not awaited:
-                return
-            self._look(list(awaited))
+    def _leave(self, log_id: str, seq: int, moment: _Moment) -> None:
+        with self._guard:
+            moment.waiters -= 1
+            moments = self._awaited.get(log_id, {})
+            if not moment.waiters and moments.get(seq) is moment:
+                del moments[seq]
+            if not moments:
+                self._awaited.pop(log_id, None)
 
-    def _look(self, places: Sequence[tuple[str, int]]) -> None:
+    def _listen(self) -> None:
+        with closing(self._stream()) as stream:
+            while True:
+                told = stream.wait(self._every_s)
+                with self._guard:
+                    if not self._awaited:
+                        self._listening = False
+                        return
+                    unseen = list(self._awaited) if told is None else list(self._new)
+                    self._new.clear()
+                self._wake(told or {})
+                self._wake(self._look(unseen))
+
+    def _look(self, log_ids: Sequence[str]) -> Seqs:
+        """How far they are committed, those that are gone as if far; empty where it fails."""
         try:
-            seqs = self._seqs(sorted({log_id for log_id, _ in places}))
+            found = self._seqs(sorted(log_ids)) if log_ids else {}
         except ServiceError as error:
             log.warning("could not look for new messages", error=type(error).__name__)
-            return
+            with self._guard:
+                self._new.update(log_ids)
+            return {}
+        return {log_id: found.get(log_id, GONE) for log_id in log_ids}
+
+    def _wake(self, seqs: Seqs) -> None:
         with self._guard:
-            for log_id, seq in places:
-                if seqs.get(log_id, seq + 1) > seq:
-                    self._awaited.pop((log_id, seq)).past.set()
+            for log_id, seq in seqs.items():
+                moments = self._awaited.get(log_id, {})
+                for past in [each for each in moments if each < seq]:
+                    moments.pop(past).past.set()

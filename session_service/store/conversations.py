@@ -10,6 +10,7 @@ from session_service.models import Conversation, LogState, Member, Order, Reserv
 from session_service.store.collection import Collection
 from session_service.store.database import Database
 from session_service.store.documents import Document, Layout, by_member, to_state
+from session_service.store.following import CommitStream
 from session_service.store.numbered import NumberedLogs
 
 KIND = "conversation"
@@ -67,6 +68,10 @@ class ConversationStore(NumberedLogs[Conversation]):
         where = {"_id": {"$in": [ObjectId(each) for each in log_ids]}}
         found = self._heads.find(where, fields=("seq",))
         return {str(each["_id"]): each["seq"] for each in found}
+
+    def commits(self) -> CommitStream:
+        """What the server tells of the logs that go on."""
+        return CommitStream(self._database, CONVERSATIONS.heads)
 
     def reserve(self, order: Order, reservation: Reservation) -> Reservation:
         """What is reserved for the order: this, or what somebody else reserved before."""

@@ -58,6 +58,7 @@ class Database:
 
     `uri` is asked at first use and again when the server cannot be reached; `free_bytes` tells
     the room on the disk of an embedded one, whose writes are refused while it is short.
+    `change_streams` says whether to ask for them; it is false once the server has refused.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class Database:
         *,
         options: Mapping[str, Any] = SERVER_OPTIONS,
         free_bytes: Callable[[], int] | None = None,
+        change_streams: bool = False,
         connect: Callable[..., MongoClient[Document]] = MongoClient,
     ) -> None:
         self._uri = uri
         self._name = name
         self._options = options
         self._connect = connect
+        self.change_streams = change_streams
         self._room = Remembered(free_bytes, CHECK_EVERY_S) if free_bytes else None
         self._health = Remembered(self._read_and_write, CHECK_EVERY_S)
         self._lock = Lock()

@@ -2,15 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from session_service.core.waiting import LOOK_EVERY_S, Waiters
-from session_service.errors import Unavailable
+from session_service.core.waiting import LOOK_EVERY_S
+from session_service.store.database import Database
 from tests.dialects.conversing import STRANGER, Person, Told
 
 WAIT_S = 20  # far longer than it may take
@@ -38,12 +38,20 @@ class Waiting:
 
 
 def looking() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if "_look_around" in each.name]
+    return [each for each in threading.enumerate() if "_listen" in each.name]
 
 
-@pytest.fixture
-def another_app(make_app) -> Flask:
-    return make_app()
+@pytest.fixture(params=["told", "looking"])
+def another_app(make_app, mongo_uri, database_name, database_options, request) -> Iterator[Flask]:
+    """One that the server tells of commits, or one that looks for them."""
+    database = Database(
+        lambda: mongo_uri,
+        database_name,
+        options=database_options,
+        change_streams=request.param == "told",
+    )
+    yield make_app(database)
+    database.close()
 
 
 @pytest.fixture
@@ -136,43 +144,3 @@ def test_no_thread_is_left_when_nobody_waits(waiting, ann, number):
     while looking():
         assert time.monotonic() < deadline, "somebody still looks"
         time.sleep(LOOK_EVERY_S / 4)
-
-
-def test_one_reads_for_all_who_wait_for_the_same():
-    seq, reads = [1], []
-    waiters = Waiters(lambda log_ids: dict.fromkeys(log_ids, seq[0]), every_s=0.05)
-
-    def wait(_: int) -> Any:
-        return waiters.wait("log", 1, WAIT_S, lambda: reads.append("read") or "found")
-
-    with ThreadPoolExecutor(16) as pool:
-        found = [pool.submit(wait, i) for i in range(16)]
-        time.sleep(0.2)
-        seq[0] = 2
-        assert [each.result() for each in found] == ["found"] * 16
-    assert reads == ["read"]
-    assert waiters.wait("log", 2, 0.1, lambda: "found") is None
-
-
-def test_a_read_that_fails_fails_for_all_who_wait_for_the_same():
-    waiters = Waiters(lambda log_ids: dict.fromkeys(log_ids, 2), every_s=0.2)
-
-    def fail() -> None:
-        raise Unavailable
-
-    with ThreadPoolExecutor(4) as pool:
-        for each in [pool.submit(waiters.wait, "log", 1, WAIT_S, fail) for _ in range(4)]:
-            with pytest.raises(Unavailable):
-                each.result()
-
-
-def test_a_database_that_is_away_for_a_while_wakes_nobody_in_vain():
-    answers = iter([Unavailable(), Unavailable()])
-
-    def seqs(log_ids: Any) -> dict[str, int]:
-        for error in answers:
-            raise error
-        return dict.fromkeys(log_ids, 2)
-
-    waiters = Waiters(seqs, every_s=0.05)
-    assert waiters.wait("log", 1, WAIT_S, lambda: "found") == "found"

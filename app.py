@@ -6,7 +6,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from session_service.dialects.conversations import conversations_dialects
 from session_service.dialects.dialect import Dialect
 from session_service.dialects.errors import handle_errors
 from session_service.dialects.json import OrjsonProvider
+from session_service.dialects.message_sessions import message_sessions_dialects
 from session_service.dialects.metrics import add_metrics_route
 from session_service.dialects.openapi import OPENAPI_SETTINGS, ServiceApi
 from session_service.dialects.request_log import configure_logging, log_requests
@@ -44,7 +45,9 @@ from session_service.metrics.places import entered
 from session_service.models import FirstAdmin
 from session_service.store.database import EMBEDDED_OPTIONS, Database, check_uri
 from session_service.store.exporting import patient_client
+from session_service.store.importing import half_imported
 
+PREFLIGHT_S = 600  # for which a browser need not ask again whether it may call
 RELOADED = "WERKZEUG_RUN_MAIN"  # set in the development server's reloaded child
 
 
@@ -54,13 +57,14 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
     metrics = Metrics(__version__, entered())
     log_requests(app, count=metrics.request)
     if config.cors_origins:
-        CORS(app, origins=list(config.cors_origins), expose_headers=["X-Request-ID"])
+        exposed = ["X-Request-ID", "Retry-After"]
+        CORS(app, origins=list(config.cors_origins), expose_headers=exposed, max_age=PREFLIGHT_S)
 
     database = database or connect(config)
     database.tell_failures(metrics.database_failed)
     core = cores.build(config, database, metrics)
     authenticate = Authentication(core.standing.user)
-    apis = apis_of(core, config, authenticate)
+    apis = apis_of(core, config, authenticate, database.healthy)
     service = service_dialect(database.healthy, like=apis[0])
     add_metrics_route(
         service,
@@ -71,11 +75,15 @@ def create_app(config: Config, database: Database | None = None) -> Flask:
     )
     add_routes(app, apis, service)
     add_commands(app, core, config)
-    app.extensions["housekeeping"] = Housekeeping(core.keepers, core.accounts, admin_in(config))
+    app.extensions["housekeeping"] = Housekeeping(
+        core.keepers, core.accounts, admin_in(config), lambda: half_imported(database)
+    )
     return app
 
 
-def apis_of(core: Cores, config: Config, authenticate: Authentication) -> Sequence[Dialect]:
+def apis_of(
+    core: Cores, config: Config, authenticate: Authentication, healthy: Callable[[], bool]
+) -> Sequence[Dialect]:
     """The dialects; the first answers for paths that belong to none."""
     limits = config.limits
     return (
@@ -102,6 +110,15 @@ def apis_of(core: Cores, config: Config, authenticate: Authentication) -> Sequen
             core.files,
             authenticate=authenticate,
             title_chars=limits.title_chars,
+            message_chars=limits.message_chars,
+        ),
+        *message_sessions_dialects(
+            core.message_sessions,
+            core.rebuilding,
+            authenticate=authenticate,
+            healthy=healthy,
+            title_chars=limits.title_chars,
+            description_chars=limits.description_chars,
             message_chars=limits.message_chars,
         ),
     )
@@ -173,7 +190,8 @@ def running(config: Config) -> AbstractContextManager[object]:
 
 @contextmanager
 def opened(config: Config) -> Iterator[Database]:
-    """The database with more patience than requests have."""
+    """The database with more patience than requests have; its failures are told at the end."""
+    configure_logging("critical", config.log_format)
     with running(config):
         database = connect(config, connect=patient_client)
         try:
@@ -207,9 +225,16 @@ def check() -> None:
 @click.command("token")
 @click.argument("user_id")
 @click.option("--name", help="what automatic replies call the user")
-def token_command(user_id: str, name: str | None) -> None:
+@click.option(
+    "--role",
+    type=click.Choice(["user", "admin"]),
+    default="user",
+    help="of a USER_ID without an account, an order service for one",
+)
+def token_command(user_id: str, name: str | None, role: str) -> None:
     """Print a token that the service accepts, signed with its own secret."""
-    click.echo(create_access_token(user_id, additional_claims={"nickname": name} if name else None))
+    claims = {"role": role, **({"nickname": name} if name else {})}
+    click.echo(create_access_token(user_id, additional_claims=claims))
 
 
 def free_bytes(folder: Path) -> int:

@@ -19,6 +19,7 @@ APIS = (
     "sessions",
     "chats",
     "conversations",
+    "message-sessions",
 )  # those of `app.apis_of`, as announced
 PAUSE_S = 1.0
 

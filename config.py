@@ -24,6 +24,7 @@ class Limits:
 
     body_bytes: int = 1024 * 1024
     title_chars: int = 200
+    description_chars: int = 2_000
     message_chars: int = 10_000
     assistant_chars: int = 100_000
     upload_bytes: int = 20 * 1024 * 1024
@@ -196,6 +197,7 @@ def _limits(env: Environment) -> Limits:
         upload_bytes=env.whole("UPLOAD_MAX_BYTES", limits.upload_bytes, 1024, 2**34),
         upload_quota_bytes=env.whole("UPLOAD_QUOTA_BYTES", limits.upload_quota_bytes, 1024, 2**44),
         title_chars=env.whole("MAX_TITLE_CHARS", limits.title_chars, 1, 10_000),
+        description_chars=env.whole("MAX_DESCRIPTION_CHARS", limits.description_chars, 1, 100_000),
         message_chars=env.whole("MAX_MESSAGE_CHARS", limits.message_chars, 1, 1_000_000),
         assistant_chars=env.whole("MAX_ASSISTANT_CHARS", limits.assistant_chars, 1, 1_000_000),
     )

@@ -13,8 +13,10 @@ from session_service.core.leaving import Leaving
 from session_service.core.login import Login
 from session_service.core.login_limit import LoginLimit
 from session_service.core.message_log import MessageLog
+from session_service.core.message_sessions import MessageSessions
 from session_service.core.orders import Orders
 from session_service.core.people import People
+from session_service.core.rebuilding import Rebuilding
 from session_service.core.sessions import Sessions
 from session_service.core.standing import Standing
 from session_service.core.waiting import Waiters
@@ -33,6 +35,7 @@ from session_service.store.chats import ChatStore
 from session_service.store.conversations import ConversationStore
 from session_service.store.database import Database
 from session_service.store.files import FileStore
+from session_service.store.message_sessions import MessageSessionStore
 from session_service.store.sessions import SessionStore
 from session_service.store.standing import StandingStore
 
@@ -48,6 +51,8 @@ class Cores:
     chats: Chats
     conversations: Conversations
     orders: Orders
+    message_sessions: MessageSessions
+    rebuilding: Rebuilding
     people: People
     files: Files
     leaving: Leaving
@@ -80,6 +85,8 @@ def build(config: Config, database: Database, metrics: Metrics) -> Cores:
         chats=chats,
         conversations=conversations,
         orders=orders,
+        message_sessions=message_sessions_on(database, metrics),
+        rebuilding=Rebuilding(MessageSessionStore(database)),
         people=people,
         files=files,
         leaving=Leaving(accounts, sessions, chats),
@@ -107,6 +114,13 @@ def conversations_on(
     waiters = Waiters(store.seqs, store.commits)
     conversations = Conversations(store, log, people, waiters, files, clock=now_ms)
     return conversations, Orders(store, conversations)
+
+
+def message_sessions_on(database: Database, metrics: Metrics) -> MessageSessions:
+    """The sessions of which each member has a view of its own."""
+    store = MessageSessionStore(database)
+    log = MessageLog(store, clock=now_ms, stored=metrics.messages("message_sessions"))
+    return MessageSessions(store, log, clock=now_ms)
 
 
 def files_on(database: Database, config: Config) -> Files:

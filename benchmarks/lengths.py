@@ -29,23 +29,25 @@ def measure(
 ) -> list[Growth]:
     """Each kind of page on one connection, by turns in the short and in the long session."""
     return [
-        _growth(name, server, pages(short), pages(long), rounds, seconds)
+        growth(name, (server, pages(short)), (server, pages(long)), rounds, seconds)
         for name, pages in KINDS.items()
     ]
 
 
-def _growth(
+def growth(
     name: str,
-    server: Server,
-    short: Sequence[bytes],
-    long: Sequence[bytes],
+    short: tuple[Server, Sequence[bytes]],
+    long: tuple[Server, Sequence[bytes]],
     rounds: int,
     seconds: float,
 ) -> Growth:
+    """What requests cost by turns where there is little, and where there is much."""
     times: list[tuple[float, float]] = []
     for number in range(rounds + 1):
         pair = (short, long) if number % 2 else (long, short)
-        taken = [load.run(server.port, [each], seconds).quantile(0.5) * 1000 for each in pair]
+        taken = [
+            load.run(server.port, [asked], seconds).quantile(0.5) * 1000 for server, asked in pair
+        ]
         times.append((taken[0], taken[1]) if number % 2 else (taken[1], taken[0]))
     times = times[1:]  # the first was to warm up
     return Growth(

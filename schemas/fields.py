@@ -28,6 +28,11 @@ STORABLE = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"  # what `Text` takes, for the do
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
 
+def about(text: str, **more: Any) -> dict[str, Any]:
+    """Metadata of a field: what the documentation says of it."""
+    return {"description": text, **more}
+
+
 class Vocabulary(Schema):
     """The root of a dialect's schemas: unknown fields are ignored, messages speak its language."""
 
@@ -87,7 +92,8 @@ class OneOf(fields.Field[str]):
     }
 
     def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
-        metadata = {"type": "string", "enum": list(choices)}
+        none = (None,) if kwargs.get("allow_none") else ()
+        metadata = {"type": "string", "enum": [*choices, *none]}
         kwargs["metadata"] = metadata | kwargs.get("metadata", {})
         super().__init__(**kwargs)
         self._choices = choices

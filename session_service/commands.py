@@ -1,4 +1,4 @@
-"""Command lines over the database: `flask --app app export`, `import` and `shard-plan`."""
+"""Command lines over the database: `export`, `import`, `rebuild-index` and `shard-plan`."""
 
 import sys
 import time
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 
+from session_service.core.rebuilding import Rebuilding
 from session_service.errors import ServiceError, Unavailable
 from session_service.store.database import Database
 from session_service.store.exporting import Told, export
 from session_service.store.importing import import_file
+from session_service.store.message_sessions import MessageSessionStore
 from session_service.store.shard_plan import shard_plan
 
 PAUSE_S = 2.0
@@ -38,13 +40,28 @@ def database_commands(open_database: OpenDatabase, name: str) -> Sequence[click.
         """
         _transfer(import_file, open_database, file)
 
+    @click.command("rebuild-index")
+    @click.option("--user", type=click.IntRange(1), help="only the sessions of this user")
+    def rebuild_command(user: int | None) -> None:
+        """Recompute unread counts and last messages of message sessions from their messages.
+
+        The service may go on running. Counts and last messages that were set by hand go.
+        """
+        try:
+            with open_database() as database:
+                rebuilding = Rebuilding(MessageSessionStore(database))
+                rebuilt = rebuilding.of_all() if user is None else rebuilding.of_member(str(user))
+        except ServiceError as error:
+            sys.exit(f"session-service: {error}")
+        click.echo(f"{rebuilt.checked:,} sessions looked at, {rebuilt.repaired:,} repaired")
+
     @click.command("shard-plan")
     def shard_plan_command() -> None:
         """Print the commands for mongosh that spread the collections over a cluster."""
         for line in shard_plan(name):
             click.echo(line)
 
-    return export_command, import_command, shard_plan_command
+    return export_command, import_command, rebuild_command, shard_plan_command
 
 
 def _transfer(transfer: Transfer, open_database: OpenDatabase, file: Path) -> None:

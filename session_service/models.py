@@ -200,7 +200,8 @@ class LogState:
 
     `at` is the time (ms) of the last committed message, `total` how many count. `seen[u]`
     is how many of those the member u has seen or sent, `read[u]` the seq up to which u read.
-    `status` is what events make it.
+    `status` is what events make it. `floors[u]` is the seq up to which u has cleared the log,
+    `floor` the one up to which all have, `cleared` how often anybody did.
     """
 
     id: str
@@ -211,6 +212,9 @@ class LogState:
     seen: Mapping[str, int] = field(default_factory=dict)
     read: Mapping[str, int] = field(default_factory=dict)
     status: str = ""
+    floors: Mapping[str, int] = field(default_factory=dict)
+    floor: int = 0
+    cleared: int = 0
 
     def unread(self, member: str) -> int:
         return self.total - self.seen[member]
@@ -220,17 +224,22 @@ class LogState:
 class Changes:
     """The difference that committing a run of entries makes.
 
-    `total` and `seen` are increments; `members` is the list as it is afterwards, `joined` how
-    those who are new to it begin, `left` who is no longer on it.
+    `entries` is that run, `last` its last one. `total` and `seen` are increments; `members` is
+    the list as it is afterwards, `joined` how those who are new to it begin, `left` who is no
+    longer on it.
     """
 
-    last: Entry
+    entries: tuple[Entry, ...]
     total: int
     seen: Mapping[str, int]
     joined: Mapping[str, Joined]
     left: frozenset[str]
     members: tuple[str, ...]
     status: str
+
+    @property
+    def last(self) -> Entry:
+        return self.entries[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +298,57 @@ class Conversation:
     last: Entry | None
     order: Order | None
     log: LogState
+
+
+class LastMessage(NamedTuple):
+    """What was said last: when (ms), when that became known (ms), by whom, and what.
+
+    The greater of two is the later one.
+    """
+
+    time: int
+    at: int
+    sender: str
+    text: str
+
+
+AHEAD_MS = 300_000  # as far as a sender's clock may be ahead of ours
+
+
+def last_message(entry: Entry) -> LastMessage:
+    """What an entry of a message session says, and when.
+
+    That is when its sender says, or when it was stored where that is not said or far ahead.
+    """
+    sent_at, stored_at = entry.content.get("sent_at"), entry.created_at
+    if sent_at is None or sent_at > stored_at + AHEAD_MS:
+        sent_at = stored_at
+    return LastMessage(sent_at, stored_at, entry.sender, entry.content["message"])
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSession:
+    """A session of the message sessions API and the head of its log; times in ms.
+
+    `users` are the two it was made for, who are among the log's members. `archived` and
+    `deleted` are the members who have it so; `lasts` holds the last message of each who has
+    cleared it, `last` that of all others. `touched_at[u]` is when u changed its own view of it.
+    """
+
+    id: int
+    session_id: str
+    users: tuple[int, int]
+    type: str
+    title: str | None
+    description: str | None
+    created_at: int
+    updated_at: int
+    log: LogState
+    last: LastMessage | None = None
+    lasts: Mapping[str, LastMessage | None] = field(default_factory=dict)
+    archived: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    touched_at: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,11 @@ MAY_IMPORT = {
     "session_service.addresses": set(),
     "session_service.stopping": set(),
     "session_service.worker": {"session_service.stopping"},
-    "session_service.commands": {"session_service.errors", "session_service.store"},
+    "session_service.commands": {
+        "session_service.core",
+        "session_service.errors",
+        "session_service.store",
+    },
     "session_service.account_commands": {
         "session_service.core",
         "session_service.errors",

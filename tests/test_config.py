@@ -33,7 +33,7 @@ def test_defaults_are_those_of_the_contract(environ, tmp_path):
     assert (loaded.reply_engine, loaded.reply_timeout_s) == ("rules", 20)
     assert (loaded.openai_context_tokens, loaded.openai_max_tokens) == (3000, 1000)
     assert (loaded.openai_model, loaded.openai_temperature) == ("", None)
-    assert loaded.limits == config.Limits(1024 * 1024, 200, 10_000)
+    assert loaded.limits == config.Limits(1024 * 1024, 200, 2_000, 10_000)
     assert loaded.cors_origins == ()
     assert (loaded.registration_enabled, loaded.account_id_start) == (True, 1)
     assert (loaded.admin_username, loaded.trusted_proxies) == ("", ())

@@ -15,6 +15,7 @@ from session_service.core.log_store import Head, LogStore
 from session_service.core.sending import (
     QUEUE_S,
     WINDOW,
+    Cleared,
     Posted,
     Send,
     Tools,
@@ -125,6 +126,10 @@ class Convoys(Generic[H]):
             for each in convoy:
                 each.send.withdraw()
                 each.outcome = error
+        except Cleared:
+            for each in convoy:
+                each.send.withdraw()
+            raise
 
 
 def _admitted(passenger: Passenger, head: Head | None) -> bool:

@@ -13,7 +13,7 @@ def fold(state: LogState, entries: Sequence[Entry]) -> Changes:
         folding.count(entry)
         folding.change(entry)
     return Changes(
-        last=entries[-1],
+        entries=tuple(entries),
         total=folding.total - state.total,
         seen=folding.seen,
         joined=folding.joined,
@@ -39,6 +39,9 @@ def advance(state: LogState, entries: Sequence[Entry]) -> LogState:
         seen=seen | {member: joined.seen for member, joined in changes.joined.items()},
         read=read | {member: joined.read for member, joined in changes.joined.items()},
         status=changes.status,
+        floors=state.floors,
+        floor=state.floor,
+        cleared=state.cleared,
     )
 
 

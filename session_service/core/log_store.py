@@ -52,8 +52,11 @@ class LogStore(Protocol[HeadT_co]):
     def mark_read(self, log_id: str, member: str, now: int) -> bool:
         """All that is committed at this update counts as read; false: not a member."""
 
-    def mark_read_to(self, state: LogState, member: str, read: int, seen: int, now: int) -> bool:
-        """Sets what the member has read and seen if the head still stands at `state.seq`."""
+    def mark_read_to(self, state: LogState, member: str, read: int, count: int, now: int) -> bool:
+        """Sets up to where the member has read, and adds the `count` messages it has seen by that.
+
+        False where it is no member, or has read on since `state`.
+        """
 
     def count_from_others(self, log_id: str, member: str, after: int, upto: int) -> int:
         """Entries with after < seq <= upto that count for this member and are not its own."""

@@ -77,12 +77,17 @@ class MessageLog(Generic[H]):
 
     def newest(self, state: LogState, limit: int) -> list[Entry]:
         """The `limit` newest committed entries, oldest first."""
-        return self._store.between(state.id, state.seq - limit, state.seq + 1)
+        return self.preceding(state, state.seq + 1, limit)
+
+    def preceding(self, state: LogState, seq: int, limit: int, *, floor: int = 0) -> list[Entry]:
+        """The `limit` newest committed entries before that place and above the floor."""
+        end = min(seq, state.seq + 1)
+        return self._store.between(state.id, max(end - 1 - limit, floor), end)
 
     def before(self, state: LogState, at: int, limit: int) -> list[Entry]:
         """The `limit` newest committed entries made before the time `at` (ms), oldest first."""
         end = self._last_before(state, at)
-        return self._store.between(state.id, end - limit, end + 1) if end else []
+        return self.preceding(state, end + 1, limit) if end else []
 
     def after(self, state: LogState, at: int, limit: int) -> list[Entry]:
         """The first `limit` committed entries made after the time `at` (ms), oldest first."""
@@ -111,7 +116,8 @@ class MessageLog(Generic[H]):
     def mark_read_to(self, log_id: str, member: str, at: int) -> bool:
         """Marks as read what was made up to the time `at` (ms), never backwards.
 
-        False when there is no such log or member.
+        False when there is no such log or member. Nothing but other marks of the same member has
+        it begin anew.
         """
         while True:
             head = self._store.find(log_id)
@@ -121,16 +127,20 @@ class MessageLog(Generic[H]):
             read = self._last_upto(state, at)
             if read <= state.read[member]:
                 return True
-            unread = self._unread_after(state, member, read)
-            if self._store.mark_read_to(state, member, read, state.total - unread, self._clock()):
+            count = self._newly_read(state, member, read)
+            if self._store.mark_read_to(state, member, read, count, self._clock()):
                 return True
 
-    def _unread_after(self, state: LogState, member: str, read: int) -> int:
-        """The member's unread count if it had read up to `read`, counted on the shorter side."""
+    def _newly_read(self, state: LogState, member: str, read: int) -> int:
+        """How many count for the member from where it has read to `read`: no send changes that.
+
+        Counted on the shorter side.
+        """
         before = state.read[member]
-        if state.seq - read <= read - before:
-            return self._store.count_from_others(state.id, member, read, state.seq)
-        return state.unread(member) - self._store.count_from_others(state.id, member, before, read)
+        if read - before < state.seq - read:
+            return self._store.count_from_others(state.id, member, before, read)
+        later = self._store.count_from_others(state.id, member, read, state.seq)
+        return state.unread(member) - later
 
     def delete(self, state: LogState) -> None:
         """Deletes a log: it is gone at once, its entries follow.

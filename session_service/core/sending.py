@@ -66,14 +66,18 @@ def insist(store: LogStore[Any], tools: Tools, step: Callable[[], T]) -> T:
         while True:
             try:
                 return step()
-            except (Unavailable, _MovedOn) as error:
+            except (Unavailable, MovedOn) as error:
                 if deadline.left() <= 0:
                     raise Unavailable("the database did not answer in time") from error
             pause(tools)
 
 
-class _MovedOn(Exception):
+class MovedOn(Exception):
     """The log went on too far to follow from here: begin again at its head."""
+
+
+class Cleared(MovedOn):
+    """All members have cleared the log past the place where an entry was to stand."""
 
 
 class Send(Generic[H]):
@@ -153,8 +157,9 @@ class Send(Generic[H]):
         return Posted(entry)
 
     def withdraw(self) -> None:
-        """Deletes what was proposed, because there is no log any more."""
+        """Deletes what was proposed, because there is no log any more, or not at that place."""
         self._store.discard(self._tried)
+        self._tried.clear()
 
     def _tell(self, *committed: Entry | None) -> None:
         """Has those counted that this send has stored, and not somebody else before it."""
@@ -173,8 +178,10 @@ class Send(Generic[H]):
         def attempt() -> T:
             try:
                 return step()
-            except (Unavailable, _MovedOn):
+            except (Unavailable, MovedOn) as error:
                 self._known = None
+                if isinstance(error, Cleared):
+                    self.withdraw()
                 raise
 
         return insist(self._store, self._tools, attempt)
@@ -191,6 +198,9 @@ class Send(Generic[H]):
 
     def _repeat(self, entry: Entry) -> Posted:
         """Finishes what an earlier attempt, or somebody with the same key, has begun."""
+        if self._head is not None and entry.seq <= self._head.log.floor:
+            self._store.discard([entry])  # it came too late to be seen, or is about to go
+            raise MovedOn
         if (entry.content, entry.to) != (self._draft.content, self._draft.to):
             raise KeyReused("this key was used for another message")
         reply = self._stored_reply()
@@ -278,7 +288,7 @@ class Send(Generic[H]):
             pending += found
             state = advance(state, found)
         self.commit(base, pending)  # their senders may be dead, and nobody would get past them
-        raise _MovedOn
+        raise MovedOn
 
     def _judged(self, state: LogState) -> Entry | None:
         """Lets the judge refuse, unless the draft is a repeat: then gives what it repeats."""
@@ -309,9 +319,14 @@ class Send(Generic[H]):
         ]
 
     def commit(self, state: LogState, entries: Sequence[Entry]) -> None:
-        """Moves the head over `entries`, the next ones after `state`; others may be quicker."""
+        """Moves the head over `entries`, the next ones after `state`; others may be quicker.
+
+        Raises Cleared where the places of these are gone by now.
+        """
         while entries and not self._store.commit(state, fold(state, entries)):
             state = self._read_head().log
+            if entries[-1].seq <= state.floor:
+                raise Cleared
             entries = [entry for entry in entries if entry.seq > state.seq]
 
     def _settle(self, seq: int) -> None:

@@ -46,6 +46,12 @@ ALWAYS: Sequence[ServiceError] = (
     UnsupportedType(),
     Unavailable(),
 )
+RETRY_AFTER = {
+    "Retry-After": {
+        "description": "seconds until it makes sense to try again",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 
 
 class Dialect(Blueprint):  # type: ignore[misc]
@@ -106,13 +112,21 @@ class Dialect(Blueprint):  # type: ignore[misc]
         *,
         example: Any = None,
         failures: Sequence[ServiceError] = (),
+        reads: bool = False,
     ) -> Callable[[View], View]:
-        """Documents a view: what it answers, and the failures that only some calls have."""
+        """Documents a view: what it answers, and the failures that only some calls have.
+
+        `reads` is for what stores nothing although it is no GET: no full disk hinders it.
+        """
 
         def decorate(view: View) -> View:
             documented = self.alt_response(status, schema=schema, example=example, success=True)
             documentation = documented(view)._apidoc  # its wrapper does nothing else
-            more = {"failures": failures, "operation": f"{self.name}_{view.__name__}"}
+            more = {
+                "failures": failures,
+                "reads": reads,
+                "operation": f"{self.name}_{view.__name__}",
+            }
             view._apidoc = documentation | more  # type: ignore[attr-defined]
             return view
 
@@ -142,7 +156,8 @@ class Dialect(Blueprint):  # type: ignore[misc]
             doc["operationId"] = doc_info["operation"]
         failures: list[ServiceError] = []
         if not self.public or "arguments" in doc_info:
-            failures += ALWAYS if method == "get" else [*ALWAYS, StorageFull()]
+            reads = method == "get" or doc_info.get("reads")
+            failures += ALWAYS if reads else [*ALWAYS, StorageFull()]
         if not self.public:
             failures.append(Unauthorized(code="no_token"))
             doc["security"] = [{"bearer": []}, {"password": []}]
@@ -158,7 +173,10 @@ class Dialect(Blueprint):  # type: ignore[misc]
         status = self.status_of(error)
         schema = self.invalid_schema if isinstance(error, Invalid) else self.failure_schema
         example = self.failure(error, status, self.reasons(error))
-        return {
+        documented: dict[str, Any] = {
             "description": HTTPStatus(status).phrase,
             "content": {"application/json": {"schema": schema, "example": example}},
         }
+        if isinstance(error, TooMany | Unavailable):
+            documented["headers"] = RETRY_AFTER
+        return documented

@@ -11,19 +11,26 @@ from session_service.store.conversations import CONVERSATIONS, ConversationStore
 from session_service.store.database import Database
 from session_service.store.documents import Layout
 from session_service.store.files import FileStore
+from session_service.store.message_sessions import MESSAGE_SESSIONS, MessageSessionStore
 from session_service.store.sessions import CHATS, SessionStore
 from session_service.store.standing import StandingStore
 
-LAYOUTS: tuple[Layout, ...] = (CHATS, MESSAGES, CONVERSATIONS)
+LAYOUTS: tuple[Layout, ...] = (CHATS, MESSAGES, CONVERSATIONS, MESSAGE_SESSIONS)
 STORES: tuple[Callable[[Database], object], ...] = (
     SessionStore,
     ChatStore,
     ConversationStore,
+    MessageSessionStore,
     FileStore,
     AccountStore,
     StandingStore,
     AttemptStore,
 )
+
+
+def places() -> Sequence[Layout]:
+    """One layout for each pair of collections, in which several kinds of log may be kept."""
+    return list({(each.heads, each.entries): each for each in LAYOUTS}.values())
 
 
 def required_indexes() -> Mapping[str, Sequence[IndexModel]]:

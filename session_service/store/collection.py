@@ -6,6 +6,7 @@ connection breaks.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pymongo import ASCENDING, IndexModel
 from pymongo.database import Database as MongoDatabase
@@ -65,6 +66,17 @@ class Collection:
         reply = self._write({"update": self._name, "updates": [{"q": where, "u": change}]})
         return "writeErrors" not in reply and reply["n"] > 0
 
+    def update_once(self, where: Document, change: Document) -> bool:
+        """The same for what must not be done twice: never sent again, Unavailable when in doubt."""
+        command = {"update": self._name, "updates": [{"q": where, "u": change}]}
+        changed: int = self._write(command, attempts=1)["n"]
+        return changed > 0
+
+    def update_each(self, changes: Sequence[tuple[Document, Document]]) -> None:
+        """Changes one document for each pair of filter and update, by one round trip."""
+        updates = [{"q": where, "u": change} for where, change in changes]
+        self._write({"update": self._name, "updates": updates, "ordered": False})
+
     def count_up(self, counter: str, first: int = 1) -> int:
         """The next number of the counter of that id, from `first` on; some may be left out.
 
@@ -86,12 +98,12 @@ class Collection:
         with self._database.writing() as database:
             return database[self._name].delete_many(where).deleted_count
 
-    def _write(self, command: Document) -> Document:
+    def _write(self, command: Document, attempts: int = 2) -> Document:
         """The server's reply; of errors it holds those of unique keys only."""
         with self._database.writing() as database:
             if concern := database.write_concern.document:
                 command["writeConcern"] = concern
-            reply = _run(database, command)
+            reply = _run(database, command, attempts)
             errors = [
                 each for each in reply.get("writeErrors", ()) if each["code"] != DUPLICATE_KEY
             ]
@@ -101,9 +113,9 @@ class Collection:
             return reply
 
 
-def _run(database: MongoDatabase[Document], command: Document) -> Document:
-    """The reply to a command, sent once more where the connection broke."""
-    try:
-        return database.command(dict(command))
-    except AutoReconnect:
-        return database.command(dict(command))
+def _run(database: MongoDatabase[Document], command: Document, attempts: int = 2) -> Document:
+    """The reply to a command, sent again where the connection broke."""
+    for _ in range(attempts - 1):
+        with suppress(AutoReconnect):
+            return database.command(dict(command))
+    return database.command(dict(command))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import ClassVar
 
 from bson import ObjectId
 from pymongo import ASCENDING, IndexModel
@@ -22,6 +23,8 @@ OF_MEMBER = IndexModel([("members", ASCENDING), ("kind", ASCENDING)])
 
 class ConversationStore(NumberedLogs[Conversation]):
     """Conversations are the heads, messages the entries; conversations have integer ids."""
+
+    BEGUN: ClassVar[Document] = {"seq": {"$gt": 0}}  # by the message that says who began it
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, CONVERSATIONS, to_conversation, [OF_MEMBER], KIND)

@@ -87,7 +87,9 @@ class Database:
 
     def require(self, name: str, indexes: Sequence[IndexModel]) -> None:
         """Has the indexes of a collection made before this process writes anything."""
-        self.required.setdefault(name, []).extend(indexes)
+        required = self.required.setdefault(name, [])
+        known = [each.document for each in required]
+        required += [each for each in indexes if each.document not in known]
 
     def tell_failures(self, tell: Callable[[str], None]) -> None:
         """Has somebody told of every operation that fails: the driver's name for it."""
@@ -130,6 +132,12 @@ class Database:
             if not self._indexed:
                 self._make_indexes(database)
             yield database
+
+    def make_indexes(self) -> None:
+        """Makes the indexes that are missing, also those that somebody dropped meanwhile."""
+        self._indexed = False
+        with self.writing():
+            pass
 
     def _make_indexes(self, database: MongoDatabase[Document]) -> None:
         """Once for a process: those who write first at the same time wait for one of them."""

@@ -1,13 +1,13 @@
 """What a log looks like in MongoDB: documents from records and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from bson import ObjectId
 
-from session_service.models import Changes, Entry, Event, LogState
+from session_service.models import Changes, Entry, Event, LastMessage, LogState
 
 T = TypeVar("T")
 
@@ -26,7 +26,8 @@ class Layout:
 
     `content` names the dialect's own fields of an entry; `touched` is a time of the head that
     every commit moves on; with `dates` times are BSON dates, else integers of ms;
-    with `last` the head holds the last entry.
+    with `last` the head holds the last entry. With `views` each member has a view of the log
+    of its own, whose last message is the greatest that `views` makes of entries.
     """
 
     heads: str
@@ -37,6 +38,7 @@ class Layout:
     created_at: str = "created_at"
     touched: str | None = None
     last: bool = False
+    views: Callable[[Entry], LastMessage] | None = None
     dates: bool = False
 
     @property
@@ -64,7 +66,29 @@ class Layout:
         if changes.left:
             kept = (*MEMBERS.values(), "read_at")
             update["$unset"] = {f"{k}.{field_of(m)}": "" for m in changes.left for k in kept}
+        if self.views:
+            self._update_views(update, state, changes.entries, self.views)
         return update
+
+    def _update_views(
+        self,
+        update: Document,
+        state: LogState,
+        entries: Sequence[Entry],
+        shown: Callable[[Entry], LastMessage],
+    ) -> None:
+        """The last message of every view, which are those of `state`; and none stays deleted.
+
+        Who sends and who receives has the log back; what is directed to one concerns nobody else.
+        """
+        last = max(map(shown, entries))._asdict()
+        for view in views_of(state):
+            update.setdefault("$max", {})[view] = last  # documents compare field by field
+        if any(each.to is None for each in entries):
+            update["$set"]["deleted"] = []
+        else:
+            concerned = {name for each in entries for name in (each.sender, each.to)}
+            update["$pullAll"] = {"deleted": sorted(filter(None, concerned))}
 
     def to_document(self, log_id: str, entry: Entry) -> Document:
         document: Document = {
@@ -134,7 +158,15 @@ def to_state(document: Document) -> LogState:
         seen=by_member(document.get("seen")),
         read=by_member(document.get("read")),
         status=document.get("status", ""),
+        floors=by_member(document.get("floors")),
+        floor=document.get("floor", 0),
+        cleared=document.get("cleared", 0),
     )
+
+
+def views_of(state: LogState) -> list[str]:
+    """Where a head holds last messages: for all who have not cleared it, and for each who has."""
+    return ["last", *[f"lasts.{field_of(each)}" for each in state.floors]]
 
 
 def to_date(at: int) -> datetime:

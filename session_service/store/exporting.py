@@ -17,7 +17,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
 from session_service.errors import ServiceError
-from session_service.store.catalogue import LAYOUTS
+from session_service.store.catalogue import places
 from session_service.store.database import Database
 from session_service.store.documents import Document, Layout
 from session_service.store.export_file import RAW, ExportFile
@@ -87,7 +87,7 @@ class _Export:
 
     def run(self, names: set[str]) -> None:
         others = set(names)
-        for layout in LAYOUTS:
+        for layout in places():
             others -= {layout.heads, layout.entries, layout.retired}
             self._notes(layout, self._logs(layout))
         # What a message names is kept before it, and a file has its chunks before its record.

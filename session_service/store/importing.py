@@ -37,6 +37,12 @@ def import_file(database: Database, path: Path, told: Told) -> Mapping[str, int]
         return _Import(database, path, contents, told).run()
 
 
+def half_imported(database: Database) -> bool:
+    """Whether an import into it has begun and has not been finished."""
+    with database.reading() as opened:
+        return opened[UNDER_WAY].find_one({}) is not None
+
+
 class _Import:
     def __init__(self, database: Database, path: Path, contents: Contents, told: Told) -> None:
         self._database = database

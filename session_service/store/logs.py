@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from bson import ObjectId
 from pymongo import ASCENDING, IndexModel
@@ -21,6 +21,8 @@ class LogStore(Generic[H]):
     `to_head` makes the record of a head from its document and the state of its log; `indexes`
     are those of the heads.
     """
+
+    BEGUN: ClassVar[Document] = {}  # what a head must be like for anybody to see it
 
     def __init__(
         self,
@@ -59,6 +61,8 @@ class LogStore(Generic[H]):
 
     def commit(self, state: LogState, changes: Changes) -> bool:
         where = {"_id": ObjectId(state.id), "seq": state.seq}
+        if self._layout.views:
+            where["cleared"] = state.cleared  # or else a new view would miss these entries
         return self._heads.update(where, self._layout.to_update(state, changes))
 
     def discard(self, entries: Sequence[Entry]) -> None:
@@ -93,7 +97,7 @@ class LogStore(Generic[H]):
     def mark_read(self, log_id: str, member: str, now: int) -> bool:
         field = field_of(member)
         return self._heads.update(
-            {"_id": ObjectId(log_id), "members": member, "seq": {"$gt": 0}},
+            {"_id": ObjectId(log_id), "members": member, **self.BEGUN},
             [
                 {
                     "$set": {
@@ -105,21 +109,17 @@ class LogStore(Generic[H]):
             ],
         )
 
-    def mark_read_to(self, state: LogState, member: str, read: int, seen: int, now: int) -> bool:
+    def mark_read_to(self, state: LogState, member: str, read: int, count: int, now: int) -> bool:
         field = field_of(member)
         return self._heads.update(
             {
                 "_id": ObjectId(state.id),
-                "seq": state.seq,
                 "members": member,
                 f"read.{field}": state.read[member],
             },
             {
-                "$set": {
-                    f"seen.{field}": seen,
-                    f"read.{field}": read,
-                    f"read_at.{field}": now,
-                }
+                "$inc": {f"seen.{field}": count},
+                "$set": {f"read.{field}": read, f"read_at.{field}": now},
             },
         )
 

@@ -1,4 +1,4 @@
-"""Logs whose heads have integer ids: of several kinds, in one pair of collections."""
+"""Logs whose heads are numbered: of several kinds, in one pair of collections."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ H = TypeVar("H")
 
 
 class NumberedLogs(LogStore[H]):
-    """The logs of one kind, found by the number that the public id of their head is."""
+    """The logs of one kind, found by the public id of their head."""
 
     def __init__(
         self,
@@ -30,9 +30,9 @@ class NumberedLogs(LogStore[H]):
         self._kind = kind
         self._counters = Collection(database, "counters")
 
-    def log_id(self, number: int) -> str:
-        """The id of a log: for a number always the same, and spread over shards."""
-        return hashlib.sha256(f"{self._kind}:{number}".encode()).hexdigest()[:24]
+    def log_id(self, public_id: int | str) -> str:
+        """The id of a log: for a public id always the same, and spread over shards."""
+        return hashlib.sha256(f"{self._kind}:{public_id}".encode()).hexdigest()[:24]
 
     def next_id(self) -> int:
         """A number that nothing of this kind has had before."""

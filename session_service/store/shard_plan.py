@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo import IndexModel
 
-from session_service.store.catalogue import LAYOUTS, required_indexes
+from session_service.store.catalogue import places, required_indexes
 from session_service.store.files import CHUNKS, FILES
 
 
@@ -20,8 +20,8 @@ def shard_plan(database: str) -> Iterator[str]:
 
 def shard_keys() -> Mapping[str, str]:
     """The field by which each collection is spread; logs and files stay together on one shard."""
-    heads = {layout.heads: "_id" for layout in LAYOUTS}
-    entries = {layout.entries: layout.log for layout in LAYOUTS}
+    heads = {layout.heads: "_id" for layout in places()}
+    entries = {layout.entries: layout.log for layout in places()}
     return heads | entries | {FILES: "_id", CHUNKS: "files_id"}
 
 

@@ -231,7 +231,7 @@ class Outside:
     def names(self, user_ids: Sequence[int]) -> dict[int, str]:
         return {each: str(each) for each in user_ids}
 
-    def keep(self, file_id: str) -> bool:
+    def keep(self, file_id: str, path_name: str | None = None) -> bool:
         return True
 
 

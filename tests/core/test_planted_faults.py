@@ -30,22 +30,37 @@ SETTINGS = settings(
 
 
 class Careless(PiecemealConversations):
-    """Sets what a member has read without asking whether the head has moved on."""
+    """Adds what a member has read without asking whether it has read on meanwhile."""
 
-    def mark_read_to(self, state: LogState, member: str, read: int, seen: int, now: int) -> bool:
+    def mark_read_to(self, state: LogState, member: str, read: int, count: int, now: int) -> bool:
         field = field_of(member)
         return self._heads.update(
             {"_id": ObjectId(state.id), "members": member},
-            {"$set": {f"read.{field}": read, f"seen.{field}": seen}},
+            {"$set": {f"read.{field}": read}, "$inc": {f"seen.{field}": count}},
         )
 
 
-class ReadsThenSets(Careless):
+class SetsWhatItCounted(PiecemealConversations):
+    """Forgets what the member has sent meanwhile, which it has seen as well."""
+
+    def mark_read_to(self, state: LogState, member: str, read: int, count: int, now: int) -> bool:
+        field = field_of(member)
+        return self._heads.update(
+            {"_id": ObjectId(state.id), f"read.{field}": state.read[member]},
+            {"$set": {f"read.{field}": read, f"seen.{field}": state.seen[member] + count}},
+        )
+
+
+class ReadsThenSets(PiecemealConversations):
     def mark_read(self, log_id: str, member: str, now: int) -> bool:
         head = self.find(log_id)
         if head is None:
             return False
-        return self.mark_read_to(head.log, member, head.log.seq, head.log.total, now)
+        field = field_of(member)
+        return self._heads.update(
+            {"_id": ObjectId(log_id), "members": member},
+            {"$set": {f"read.{field}": head.log.seq, f"seen.{field}": head.log.total}},
+        )
 
 
 class MarksWhatIsStored(PiecemealConversations):
@@ -108,6 +123,7 @@ class JudgesOnce(Send[Conversation]):
         (ReadsThenSets, "unread|read less"),
         (MarksWhatIsStored, "unread|has read"),
         (Careless, "unread|read less"),
+        (SetsWhatItCounted, "unread"),
         (CommitsAnyway, "entries count|gaps|unread"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, count
 from typing import Any
 
 import pytest
@@ -182,6 +182,24 @@ def test_mark_up_to_a_time_holds_whatever_happens_meanwhile(room: Room, meanwhil
     if meanwhile != "deletes":
         room.entries()
         assert room.unread().get("bob") == {"sends": 2, "marks": 0}.get(meanwhile)
+
+
+@pytest.mark.parametrize("place", [0, 3])  # the shorter side is the one before it, or behind
+def test_sends_do_not_make_a_mark_begin_anew(room: Room, place: int) -> None:
+    room.join(*MEMBERS)
+    sent = [room.say(f"{i}", sender).entry for i, sender in enumerate(["ann", "bob"] * 3)]
+    writes = count(1)
+
+    def somebody_sends() -> None:
+        for sender in MEMBERS:
+            room.elsewhere().say(f"meanwhile {next(writes)}", sender)
+        if len(room.stored()) < 50:
+            room.store.before["mark_read_to"] = somebody_sends
+
+    room.store.before["mark_read_to"] = somebody_sends
+    assert room.log.mark_read_to(room.id, "bob", sent[place].created_at)
+    assert len(room.entries()) == 12
+    assert room.state.read["bob"] == sent[place].seq
 
 
 def test_marks_do_not_depend_on_the_clock(room: Room, clock: Clock) -> None:

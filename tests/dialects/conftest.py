@@ -13,10 +13,12 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
+import cores
 from app import create_app
 from config import Config
 from session_service.store.database import Database
 from tests.dialects.conversing import People, Person
+from tests.dialects.parties import Party
 
 SECRET = "a secret that only the tests know, 32 bytes"
 MakeApp = Callable[..., Flask]
@@ -118,3 +120,61 @@ def ben(person: People) -> Person:
 def number(ann: Person) -> int:
     """A conversation of ann's, with ben."""
     return int(ann.opens(2)["id"])
+
+
+@pytest.fixture
+def party(app: Flask, call_as: Callable[..., Caller]) -> Callable[..., Party]:
+    """Makes somebody who has message sessions, by id."""
+    return lambda user_id, **claims: Party(call_as(app, str(user_id), **claims), user_id)
+
+
+class ShiftedClock:
+    """The time in ms as cores see it, ahead of the real one."""
+
+    ahead_ms = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1_000_000 + self.ahead_ms
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ShiftedClock:
+    """To be asked for before what makes an app."""
+    clock = ShiftedClock()
+    monkeypatch.setattr(cores, "now_ms", clock)
+    return clock
+
+
+@pytest.fixture
+def nowhere() -> Iterator[Database]:
+    """A database that cannot be reached."""
+    database = Database(lambda: "mongodb://127.0.0.1:9", "nowhere")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def mia(party: Callable[..., Party]) -> Party:
+    return party(123)
+
+
+@pytest.fixture
+def noah(party: Callable[..., Party]) -> Party:
+    return party(456)
+
+
+@pytest.fixture
+def olga(party: Callable[..., Party]) -> Party:
+    return party(789)
+
+
+@pytest.fixture
+def pair(mia: Party, noah: Party) -> str:
+    """A session of mia's and noah's."""
+    return str(mia.opens(noah.id)["sessionId"])
+
+
+@pytest.fixture
+def group(mia: Party, noah: Party, olga: Party) -> str:
+    """A session of all three."""
+    return str(mia.opens(noah.id, olga.id)["sessionId"])

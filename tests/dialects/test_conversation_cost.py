@@ -1,46 +1,14 @@
 """What a call of the conversations API asks of the database: round trips, ranges and plans."""
 
-from collections.abc import Iterator
 from io import BytesIO
-from typing import Any
 
-import pymongo
 import pytest
-from pymongo import MongoClient
-from pymongo.monitoring import CommandListener
 
-from session_service.store.database import Database
+from tests.dialects.commands import Commands, check_plans, noted
 from tests.dialects.conversing import register
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"0" * 100
 MANY = 200
-
-
-class Commands(CommandListener):
-    """Notes the commands that go to the database, but for those that ask whether a token holds."""
-
-    def __init__(self) -> None:
-        self.seen: list[dict[str, Any]] = []
-
-    def started(self, event: Any) -> None:
-        command = dict(event.command)
-        of_tokens = command.get("find") in ("counters", "revoked_tokens") or (
-            command.get("find") == "accounts" and isinstance(command["filter"]["_id"], int)
-        )
-        if event.command_name in ("find", "insert", "update", "findAndModify", "getMore"):
-            self.seen += [] if of_tokens else [command]
-
-    def succeeded(self, event: Any) -> None:
-        pass
-
-    def failed(self, event: Any) -> None:
-        pass
-
-    def asked(self) -> list[str]:
-        """Since this was asked last: the commands and their collections."""
-        asked = [" ".join(map(str, next(iter(each.items())))) for each in self.seen]
-        self.seen.clear()
-        return asked
 
 
 @pytest.fixture
@@ -50,12 +18,8 @@ def commands():
 
 @pytest.fixture
 def database(mongo_uri, database_name, database_options, commands):
-    def connect(*args: Any, **options: Any) -> Any:
-        return pymongo.MongoClient(*args, event_listeners=[commands], **options)
-
-    database = Database(lambda: mongo_uri, database_name, options=database_options, connect=connect)
-    yield database
-    database.close()
+    with noted(mongo_uri, database_name, database_options, commands) as database:
+        yield database
 
 
 @pytest.fixture
@@ -174,25 +138,4 @@ def test_no_page_scans_a_collection_or_sorts_in_memory(
     ann.reads(number, limit=5, before_timestamp=middle + 1)
     ann.marks(number, up_to=middle)
     ann.lists()
-    with MongoClient(mongo_uri) as client:
-        for command in commands.seen:
-            if "find" not in command:
-                continue
-            asked = {
-                key: command[key]
-                for key in ("find", "filter", "sort", "projection", "limit")
-                if key in command
-            }
-            plan = client[database_name].command("explain", asked, verbosity="queryPlanner")
-            stages = set(stages_of(plan["queryPlanner"]["winningPlan"]))
-            assert not stages & {"COLLSCAN", "SORT"}, (asked, stages)
-
-
-def stages_of(plan: Any) -> Iterator[str]:
-    if isinstance(plan, dict):
-        yield from [plan["stage"]] if "stage" in plan else []
-        for each in plan.values():
-            yield from stages_of(each)
-    elif isinstance(plan, list):
-        for each in plan:
-            yield from stages_of(each)
+    check_plans(commands, mongo_uri, database_name)

@@ -23,10 +23,13 @@ AN_ID = re.compile(r"(^|_)ids?$|[a-z]Ids?$|^(before|after|cursor)$")
 class Belongings:
     """The ids of what one user has, in every dialect."""
 
+    user: str
     session: str
     session_chat: str
     chat: int
     conversation: int
+    message_session: str
+    message: int  # in that
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,46 @@ def conversing(call: str, *, admins: bool = False, **fields: Any) -> Attempt:
     )
 
 
+MANAGING = "/api/v1/message-sessions"
+
+
+def managing(
+    route: str,
+    query: str = "",
+    body: Any = None,
+    *,
+    why: str = "only for this user itself or an admin",
+    admins: bool = True,
+) -> Attempt:
+    """A call of the message sessions API about the owner, or about a session of the owner's."""
+    method, path = route.split(" ")
+    ids = {"session_id": "{theirs.message_session}", "user_id": OWNER}
+    filled = re.sub("<(.*?)>", lambda match: ids[match[1]], path)
+    answer = (403, {"code": 403, "message": why, "data": None})
+    whole = f"{method} {MANAGING}{path}"
+    return Attempt(whole, f"{MANAGING}{filled}{query}", answer, body, admins)
+
+
+def about(**fields: Any) -> Callable[[Belongings, Belongings], Any]:
+    """A body that names a session of the owner's, and the owner unless another is given."""
+    return lambda theirs, mine: {
+        "sessionId": theirs.message_session,
+        "userId": int(theirs.user),
+        **fields,
+    }
+
+
+def about_me(theirs: Belongings, mine: Belongings) -> Any:
+    """A body that names a session of the owner's and the caller."""
+    return {"sessionId": theirs.message_session, "userId": int(mine.user)}
+
+
+NO_PART = "this user takes no part in the session"
+SENT = {"senderId": int(STRANGER), "receiverId": 7003, "message": f"{SECRET} 1"}
+TOLD = {"lastMessage": "x", "lastMessageTime": "2024-01-01T00:00:00"}
+OF_OWNER = f"?userId={OWNER}"
+BATCH = {"userId": int(OWNER)}
+
 # What takes ids and is open to everybody, and why.
 OPEN = {
     "POST /api/v1/conversation/create_conversation": "takes nothing of those it names",
@@ -104,6 +147,38 @@ ATTEMPTS = [
         (403, {"base_resp": ADMINS_ONLY}),
         ORDER,
         admins=True,
+    ),
+    managing("POST ", body={"userId1": int(OWNER), "userId2": 7003}),
+    managing("GET ", OF_OWNER),
+    managing("POST /query", body={"userId": int(OWNER)}),
+    managing("GET /user/<user_id>"),
+    managing("GET /user/<user_id>/active"),
+    managing("GET /user/<user_id>/unread"),
+    managing("GET /user/<user_id>/unread/count"),
+    managing("GET /user/<user_id>/count"),
+    managing("GET /user/<user_id>/unread/total"),
+    managing("PUT /<session_id>", body={"title": "x"}, why=NO_PART, admins=False),
+    managing("PUT /<session_id>/archive", why=NO_PART, admins=False),
+    managing("PUT /last-message", body=about(senderId=int(OWNER), **TOLD), admins=False),
+    managing("PUT /unread/increment", body=about_me, why=NO_PART, admins=False),
+    managing("PUT /unread/increment", body=about(), why=NO_PART),
+    managing("PUT /unread/clear", body=about()),
+    managing("PUT /unread/clear", body=about_me, why=NO_PART, admins=False),
+    managing("POST /new-message", body=about(**SENT | {"senderId": int(OWNER)}), admins=False),
+    managing("DELETE /empty", OF_OWNER + "&sessionId={theirs.message_session}"),
+    managing(
+        "DELETE /empty",
+        "?userId={mine.user}&sessionId={theirs.message_session}",
+        why=NO_PART,
+        admins=False,
+    ),
+    managing("DELETE /archived", OF_OWNER),
+    managing("PUT /batch/archive", body=lambda t, m: BATCH | {"sessionIds": [t.message_session]}),
+    managing("PUT /batch/unarchive", body=lambda t, m: BATCH | {"sessionIds": [t.message_session]}),
+    managing("POST /rebuild-index", body={"userId": int(OWNER)}),
+    managing("GET /<session_id>/messages", OF_OWNER + "&before={theirs.message}"),
+    managing(
+        "GET /<session_id>/messages", "?userId={mine.user}&limit=1", why=NO_PART, admins=False
     ),
     Attempt("GET /sessions", "/sessions?before={theirs.session}", None),
     Attempt("GET /sess/<sess_id>", "/sess/{theirs.session}", FORBIDDEN),
@@ -174,6 +249,17 @@ def converse(caller: Any, text: str) -> int:
     return int(made)
 
 
+def manage(caller: Any, text: str) -> tuple[str, int]:
+    """A message session with somebody else, and the id of a message in it."""
+    user = int(caller("GET", "/v1/auth/test_token").json["id"])
+    new = {"userId1": user, "userId2": 7003, "title": text, "description": text}
+    made = caller("POST", MANAGING, new).json["data"]["sessionId"]
+    said = {"sessionId": made, "senderId": user, "receiverId": 7003, "message": f"{text} 1"}
+    caller("POST", f"{MANAGING}/new-message", said, headers={"Idempotency-Key": "k"})
+    found = caller("GET", f"{MANAGING}/{made}/messages?userId={user}").json["data"]
+    return str(made), int(found[0]["id"])
+
+
 @pytest.fixture
 def belongings() -> Callable[[Any, str], Belongings]:
     """Makes one of everything for a caller; a text stands in all of it."""
@@ -187,8 +273,14 @@ def belongings() -> Callable[[Any, str], Belongings]:
             sent = caller("POST", f"/sess/{session}/chat", said, headers=headers).json["data"]
             message = {"role": "user", "content": f"{text} {i}"}
             caller("POST", f"/v1/chats/{chat}/message", message, headers=headers)
-        conversation = converse(caller, text)
-        return Belongings(session, sent["chat"]["chat_id"], chat, conversation)
+        return Belongings(
+            str(caller("GET", "/v1/auth/test_token").json["id"]),
+            session,
+            sent["chat"]["chat_id"],
+            chat,
+            converse(caller, text),
+            *manage(caller, text),
+        )
 
     return make
 
@@ -253,6 +345,6 @@ def test_the_owner_may(app, call_as, belongings, attempt):
 @pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.answer == NO_CHAT], ids=str)
 def test_somebody_elses_looks_like_what_is_not_there(app, call_as, belongings, attempt):
     stranger = call_as(app, STRANGER)
-    nothing = Belongings(session="0" * 24, session_chat="0" * 24, chat=2**40, conversation=2**40)
+    nothing = Belongings("7003", "0" * 24, "0" * 24, 2**40, 2**40, "SESS_0", 2**40)
     answer = attempt.call(stranger, nothing, nothing)
     assert (answer.status_code, answer.json) == attempt.answer

@@ -14,6 +14,7 @@ from session_service.embedded import EmbeddedError, locate
 from session_service.embedded.record import DataDir
 from tests.service.running import ROOT, SECRET, Service, alive, until
 from tests.service.test_surviving import Senders, check
+from tests.store.transfer import crafted
 
 pytestmark = pytest.mark.embedded
 
@@ -111,6 +112,14 @@ def test_what_cannot_be_done_is_said_in_one_line(
     (line,) = done.stderr.splitlines()
     assert line.startswith("session-service: ")
     assert service.request("GET", "/health")[0] == 200
+
+
+def test_what_the_database_refuses_is_said_in_one_line(tmp_path: Path, file: Path) -> None:
+    file.write_bytes(crafted(documents=[{"_id": 1}, {"_id": 1}]))
+    done = flask(tmp_path / "data", "import", file)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("session-service: the database refused it: ")
 
 
 def test_shard_plan_needs_no_database(tmp_path: Path) -> None:

@@ -1,12 +1,16 @@
 """An import brings everything over, or says that it cannot, and can be repeated."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from pymongo import ASCENDING, IndexModel
 
+from app import create_app
+from config import Config
 from session_service.errors import ServiceError, Unavailable
 from session_service.store.database import Database
 from session_service.store.export_file import check
@@ -22,6 +26,8 @@ from tests.store.transfer import (
     silent,
     stop_after,
 )
+
+SECRET = "a secret that only the tests know, 32 bytes"
 
 
 def test_everything_comes_back_byte_for_byte(
@@ -72,6 +78,32 @@ def test_service_goes_on_in_the_new_place(
     moved.said = chats.said
     moved.say(f"{2:024x}", "afterwards")
     assert {each: moved.texts(each) for each in moved.said} == moved.said
+
+
+def test_logs_of_all_kinds_come_along_once(source: Database, target: Database, file: Path) -> None:
+    client = create_app(Config(jwt_secret_key=SECRET), source).test_client()
+    claims = {"sub": "1", "exp": int(time.time()) + 600}
+    headers = {"Authorization": f"Bearer {jwt.encode(claims, SECRET)}"}
+
+    def ask(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer = client.post(path, json=body, headers=headers)
+        assert answer.status_code in (200, 201), answer.text
+        return dict(answer.json)
+
+    session_id = ask("/sess", {"sess_name": "周末"})["data"]["sess_id"]
+    ask(f"/sess/{session_id}/chat", {"chat_content": "hello"})
+    chat_id = ask("/v1/chats", {"title": "周末"})["id"]
+    ask(f"/v1/chats/{chat_id}/message", {"content": "hello", "role": "user"})
+    members = {"type": "general", "title": "讨论", "member_ids": [2]}
+    ask("/api/v1/conversation/create_conversation", members)
+    parties = {"userId1": 1, "userId2": 2, "sessionType": "PRIVATE", "title": "讨论"}
+    message_session = ask("/api/v1/message-sessions", parties)["data"]["sessionId"]
+    news = {"sessionId": message_session, "senderId": 1, "receiverId": 2, "message": "hello"}
+    ask("/api/v1/message-sessions/new-message", news)
+    counts = export(source, file, silent)
+    assert (counts["sessions"], counts["conversations"], counts["messages"]) == (1, 3, 3)
+    import_file(target, file, silent)
+    assert contents(target) == contents(source)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 20, 0.3, 0.9, 0.9999])

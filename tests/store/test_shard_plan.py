@@ -65,6 +65,11 @@ def test_every_layout_is_in_the_catalogue() -> None:
     }
 
 
+def test_logs_in_the_same_collections_are_found_there_in_the_same_way() -> None:
+    found = {(each.heads, each.entries, each.log) for each in LAYOUTS}
+    assert len(found) == len({heads for heads, *_ in found}) == len({name for _, name, _ in found})
+
+
 def test_an_index_that_needs_all_in_sight_stops_sharding() -> None:
     by_log = IndexModel([("log", ASCENDING), ("seq", ASCENDING)], unique=True)
     by_name = IndexModel([("name", ASCENDING)], unique=True, name="own")

@@ -1,0 +1,326 @@
+"""The words of the message sessions API. Source: 消息会话管理API接口文档."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from schemas.fields import Count, Messages, Name, OneOf, Text, Vocabulary, Whole
+
+TYPES = ("PRIVATE", "GROUP", "SYSTEM")
+STATUSES = ("ACTIVE", "ARCHIVED", "DELETED")
+ORDERS = ("lastMessageTime", "createTime", "updateTime", "title", "unreadCount")
+DIRECTIONS = ("DESC", "ASC")
+MOST_ID = 2**53 - 1
+MOST_WHOLE = 2**63 - 1
+MOST_MEMBERS = 200
+MOST_AT_ONCE = 1000
+MOST_PAGE = 100
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOMENT = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?", re.ASCII
+)
+A_TIME = {"type": "string", "example": "2024-01-01T00:00:00"}
+
+
+class CamelCase(Vocabulary):
+    """Fields are written `sessionId` where the code says `session_id`."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        super().on_bind_field(field_name, field_obj)
+        first, *others = field_name.split("_")
+        field_obj.data_key = "".join([first, *map(str.title, others)])
+
+
+class Moment(fields.Field[int]):
+    """A time of ISO 8601, in UTC where it names no zone, as ms since 1970."""
+
+    default_error_messages: Messages = {
+        "not_moment": "Must be a time like 2024-01-01T00:00:00 from 1970 on.",
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {**A_TIME, "format": "date-time"} | kwargs.get("metadata", {})
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, str) or not MOMENT.fullmatch(value):
+            raise self.make_error("not_moment")
+        try:
+            time = datetime.fromisoformat(value)
+            since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH
+        except (ValueError, OverflowError) as error:
+            raise self.make_error("not_moment") from error
+        if since < timedelta():
+            raise self.make_error("not_moment")
+        return since // timedelta(milliseconds=1)
+
+
+class QueryMoment(Moment):
+    """The same in a query string, where a `+` that nobody has encoded has become a blank."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        date, time = value[:11], value[11:]
+        return super()._deserialize(date + time.replace(" ", "+"), attr, data, **kwargs)
+
+
+class Prose(Text):
+    """Text that may be empty."""
+
+    def __init__(self, most: int, **kwargs: Any) -> None:
+        super().__init__(most, **kwargs)
+        del self.metadata["minLength"], self.metadata["pattern"]
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        if isinstance(value, str) and not value.strip():
+            return ""
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Flag(fields.Field[bool]):
+    """True or false, and nothing that looks like it."""
+
+    default_error_messages: Messages = {"not_flag": "Must be true or false."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"type": "boolean"} | kwargs.get("metadata", {})
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("not_flag")
+        return value
+
+
+def user_id(**kwargs: Any) -> Whole:
+    """A user's id in a body."""
+    return Whole(1, MOST_ID, **({"required": True} | kwargs))
+
+
+def session_id() -> Text:
+    """A session's `sessionId` in a body or query."""
+    return Text(200, required=True, metadata={"example": "SESS_20240101000000"})
+
+
+def new_session(title_limit: int, description_limit: int) -> Schema:
+    """The body that makes a session; limits in characters."""
+
+    class NewMessageSession(CamelCase):
+        user_id1 = user_id()
+        user_id2 = user_id()
+        session_type = OneOf(TYPES, load_default="PRIVATE")
+        title = Name(title_limit, allow_none=True, load_default=None)
+        description = Prose(description_limit, allow_none=True, load_default=None)
+        member_ids = fields.List(
+            Whole(1, MOST_ID),
+            allow_none=True,
+            load_default=None,
+            validate=validate.Length(0, MOST_MEMBERS, error="Must be at most {max} ids."),
+            metadata={"description": "whoever else is in a GROUP"},
+        )
+
+        @validates_schema
+        def bound(self, data: dict[str, Any], **_: Any) -> None:
+            if data["user_id1"] == data["user_id2"]:
+                raise ValidationError("Must not be the same as userId1.", "userId2")
+            if data["member_ids"] and data["session_type"] != "GROUP":
+                raise ValidationError("Only a GROUP has further members.", "memberIds")
+
+    return NewMessageSession()
+
+
+def session_change(title_limit: int, description_limit: int) -> Schema:
+    """The body that changes a session; limits in characters."""
+
+    class MessageSessionChange(CamelCase):
+        title = Name(title_limit, allow_none=True)
+        description = Prose(description_limit, allow_none=True)
+        status = OneOf(STATUSES, allow_none=True)
+
+        @validates_schema
+        def bound(self, data: dict[str, Any], **_: Any) -> None:
+            if all(each is None for each in data.values()):
+                raise ValidationError("title, description or status is required.", "body")
+
+    return MessageSessionChange()
+
+
+def last_message(message_limit: int) -> Schema:
+    """The body that tells of a message; `message_limit` in characters."""
+
+    class LastMessageNews(CamelCase):
+        session_id = session_id()
+        last_message = Text(message_limit, required=True)
+        last_message_time = Moment(required=True)
+        sender_id = user_id()
+
+    return LastMessageNews()
+
+
+def new_message(message_limit: int) -> Schema:
+    """The body that brings a message; `message_limit` in characters."""
+
+    class NewSessionMessage(CamelCase):
+        session_id = session_id()
+        sender_id = user_id()
+        receiver_id = user_id(
+            required=False,
+            allow_none=True,
+            load_default=None,
+            metadata={"description": "needed unless the session is a GROUP"},
+        )
+        message = Text(message_limit, required=True)
+        message_time = Moment(allow_none=True, load_default=None)
+
+        @validates_schema
+        def bound(self, data: dict[str, Any], **_: Any) -> None:
+            if data["receiver_id"] == data["sender_id"]:
+                raise ValidationError("Must not be the same as senderId.", "receiverId")
+
+    return NewSessionMessage()
+
+
+class Increment(CamelCase):
+    session_id = session_id()
+    user_id = user_id()
+    increment = Whole(1, 10_000, load_default=1)
+
+
+class OfMember(CamelCase):
+    session_id = session_id()
+    user_id = user_id()
+
+
+class OfMemberQuery(CamelCase):
+    session_id = session_id()
+    user_id = Count(1, MOST_ID, required=True)
+
+
+class ArchivedQuery(CamelCase):
+    user_id = Count(1, MOST_ID, required=True)
+    before_time = QueryMoment(load_default=None)
+
+
+class Batch(CamelCase):
+    session_ids = fields.List(
+        Text(200, metadata={"example": "SESS_20240101000000"}),
+        required=True,
+        validate=validate.Length(1, MOST_AT_ONCE, error="Must be 1 to {max} ids."),
+    )
+    user_id = user_id()
+
+
+class Rebuild(CamelCase):
+    user_id = user_id()
+    force = Flag(load_default=False)
+
+
+class PageQuery(CamelCase):
+    current_page = Count(1, MOST_WHOLE, load_default=1)
+    page_size = Count(
+        1, MOST_WHOLE, load_default=20, metadata={"description": f"over {MOST_PAGE} counts as that"}
+    )
+
+
+class OfTypeQuery(PageQuery):
+    session_type = OneOf(TYPES, load_default=None)
+
+
+class ListQuery(OfTypeQuery):
+    user_id = Count(1, MOST_ID, required=True)
+    status = OneOf(STATUSES, load_default=None)
+
+
+class TypeQuery(CamelCase):
+    session_type = OneOf(TYPES, load_default=None)
+
+
+class LimitQuery(CamelCase):
+    limit = Count(1, MOST_PAGE, load_default=10)
+
+
+class Search(CamelCase):
+    user_id = user_id()
+    session_type = OneOf(TYPES, allow_none=True, load_default=None)
+    status = OneOf(STATUSES, allow_none=True, load_default=None)
+    keyword = Prose(200, allow_none=True, load_default=None)
+    current_page = Whole(1, MOST_WHOLE, load_default=1)
+    page_size = Whole(
+        1, MOST_WHOLE, load_default=20, metadata={"description": f"over {MOST_PAGE} counts as that"}
+    )
+    order_by = OneOf(ORDERS, load_default="lastMessageTime")
+    order_direction = OneOf(DIRECTIONS, load_default="DESC")
+
+
+class MessagesQuery(CamelCase):
+    user_id = Count(1, MOST_ID, required=True)
+    before = Count(1, MOST_WHOLE, load_default=None, metadata={"description": "a message's id"})
+    limit = Count(1, MOST_PAGE, load_default=20)
+
+
+class MessageSession(CamelCase):
+    """What a user sees of a session: `unreadCount` and `status` are its own."""
+
+    id = fields.Integer(required=True)
+    session_id = fields.String(required=True, metadata={"example": "SESS_20240101000000"})
+    user_id1 = fields.Integer(required=True)
+    user_id2 = fields.Integer(required=True)
+    session_type = fields.String(required=True, validate=validate.OneOf(TYPES))
+    title = fields.String(required=True, allow_none=True)
+    description = fields.String(required=True, allow_none=True)
+    last_message = fields.String(required=True, allow_none=True)
+    last_message_time = fields.String(required=True, allow_none=True, metadata=A_TIME)
+    unread_count = fields.Integer(required=True)
+    status = fields.String(required=True, validate=validate.OneOf(STATUSES))
+    create_time = fields.String(required=True, metadata=A_TIME)
+    update_time = fields.String(required=True, metadata=A_TIME)
+
+
+class MessageSessionPage(CamelCase):
+    records = fields.List(fields.Nested(MessageSession), required=True)
+    total = fields.Integer(required=True)
+    current_page = fields.Integer(required=True)
+    page_size = fields.Integer(required=True)
+    total_pages = fields.Integer(required=True)
+
+
+class SessionMessage(CamelCase):
+    id = fields.Integer(required=True)
+    session_id = fields.String(required=True)
+    sender_id = fields.Integer(required=True)
+    receiver_id = fields.Integer(required=True, allow_none=True)
+    message = fields.String(required=True)
+    message_time = fields.String(required=True, metadata=A_TIME)
+
+
+class FailedSession(CamelCase):
+    session_id = fields.String(required=True)
+    reason = fields.String(required=True)
+
+
+class BatchResult(CamelCase):
+    updated = fields.Integer(required=True)
+    failed = fields.List(fields.Nested(FailedSession), required=True)
+
+
+class RebuildResult(CamelCase):
+    checked = fields.Integer(required=True)
+    repaired = fields.Integer(required=True)
+
+
+class MessageSessionsAnswer(CamelCase):
+    """What every answer holds; `code` is the HTTP status."""
+
+    code = fields.Integer(required=True, metadata={"example": 200})
+    message = fields.String(required=True, metadata={"example": "success"})
+
+
+class MessageSessionsFailure(MessageSessionsAnswer):
+    data = fields.Raw(required=True, allow_none=True, metadata={"example": None})
+
+
+def answer(name: str, data: fields.Field[Any]) -> Schema:
+    """The answer that holds this as `data`."""
+    data.required = True
+    return MessageSessionsAnswer.from_dict({"data": data}, name=name)()

@@ -6,6 +6,8 @@ import resource
 import socket
 import subprocess
 import sys
+import time
+from errno import EADDRINUSE
 from pathlib import Path
 from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGQUIT, SIGTERM, Signals, getsignal, signal
 from typing import Any
@@ -26,6 +28,7 @@ from session_service.stopping import admit_nobody, succession  # noqa: E402
 MOST_CONNECTIONS = 2000  # of a worker
 MOST_FILES = 65_536  # of a process; some systems allow a billion, and start with 1,024
 OTHER_FILES = 256  # of a worker, besides its connections
+PORT_PATIENCE_S = 5.0
 
 CHECK = [sys.executable, str(HERE / "app.py"), "check"]
 
@@ -61,7 +64,7 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    refuse_taken_port()
+    wait_for_port()
     checking = subprocess.Popen(CHECK, stdout=subprocess.DEVNULL)  # noqa: S603
     server.children = Children(chosen)
     server.children.start_database()
@@ -86,6 +89,7 @@ def when_ready(server: Any) -> None:
     server.children.goodbye_first(SIGTERM, SIGINT, SIGQUIT)
     admit_nobody_after(server, SIGTERM, SIGINT)
     check_before(SIGHUP)
+    keep_usable_settings(server.app)
 
 
 def on_reload(server: Any) -> None:
@@ -148,6 +152,23 @@ def check_before(number: Signals) -> None:
     signal(number, handle)
 
 
+def keep_usable_settings(application: Any) -> None:
+    """Has a reload keep the settings of before where they turned bad since that look.
+
+    The workers that it starts find the same, say so and end; those of before stay.
+    """
+    load = application.do_load_config
+
+    def load_or_keep() -> None:
+        kept = application.cfg
+        try:
+            load()
+        except SystemExit:
+            application.cfg = kept
+
+    application.do_load_config = load_or_keep
+
+
 def spare_the_collector() -> None:
     """What is loaded by now stays: looking through it time and again for garbage is in vain."""
     gc.collect()
@@ -155,17 +176,33 @@ def spare_the_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def refuse_taken_port() -> None:
-    """Ends the start with one line when nobody can listen there; cheaper than finding out late."""
+def wait_for_port() -> None:
+    """Ends the start with one line when nobody can listen there; cheaper than finding out late.
+
+    The workers of a server that was killed still do so, until they notice.
+    """
     if "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
         return  # the sockets are handed over
+    where = f"session-service: HOST={chosen.host!r} PORT={chosen.port}"
+    patient_until, told = time.monotonic() + PORT_PATIENCE_S, False
+    while error := refusal_of_port():
+        if error.errno != EADDRINUSE or time.monotonic() >= patient_until:
+            sys.exit(f"{where}: cannot listen there: {error.strerror or error}")
+        if not told:
+            sys.stderr.write(f"{where}: in use, waiting for it\n")
+            told = True
+        time.sleep(0.1)
+
+
+def refusal_of_port() -> OSError | None:
+    """Why nobody can listen there, if so."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in chosen.host else socket.AF_INET) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind((chosen.host, chosen.port))
     except OSError as error:
-        where = f"HOST={chosen.host!r} PORT={chosen.port}"
-        sys.exit(f"session-service: {where}: cannot listen there: {error.strerror or error}")
+        return error
+    return None
 
 
 def tell_where() -> None:

@@ -1,11 +1,13 @@
 """The words of the conversations API. Source: 会话功能 API 文档."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from schemas.fields import Messages, Name, OneOf, Text, Vocabulary, Whole
+from schemas.fields import Messages, Name, OneOf, Text, Vocabulary, Whole, about
 
 ORDER_TYPES = ("kol_order", "ad_order")
 OWN_TYPES = ("general", "support")
@@ -26,14 +28,16 @@ MOST_TIME = 253_402_300_799_999  # the year 9999
 MOST_MEMBERS = 200
 MOST_PAGE = 100
 MOST_URL = 2048
+MOST_PORT = 65535
 MOST_FILE_NAME = 200
-PUBLIC_ID = re.compile(r"CONV_[0-9]{1,15}_([0-9]{5,15})")
-URL = re.compile(r"https?://[^\s/?#]\S*")
-UPLOADED = re.compile(r"(?:https?://[^\s/?#]+)?/api/v1/files/([0-9a-f]{32})/[^\s/?#]+")
+PUBLIC_ID = re.compile(r"CONV_[0-9]+_[0-9]+")
+COPIED = "copied from the upload's answer; others see it as it is given"
+URL = re.compile(r'(?i:https?)://[^\s\x00-\x1f\x7f-\x9f"<>\\^`{|}]+')
+UPLOADED = re.compile(r"((?i:https?)://[^/?#]+)?/api/v1/files/([0-9a-f]{32})/([^\s/?#]+)")
 
 
-class ConversationId(fields.Field[int]):
-    """The integer id, or the public one, which ends with it."""
+class ConversationId(fields.Field[int | str]):
+    """The integer id, or the public one, kept as text: which one it is, is looked up."""
 
     default_error_messages: Messages = {
         "not_id": "Must be an integer id, or a text like CONV_1698765432000_00123.",
@@ -45,13 +49,14 @@ class ConversationId(fields.Field[int]):
                 {"type": "integer", "minimum": 1, "maximum": MOST_ID},
                 {"type": "string", "pattern": f"^{PUBLIC_ID.pattern}$"},
             ],
+            "description": "the integer id, or the public one: both name the same conversation",
             "example": 123,
         }
         super().__init__(metadata=metadata, **kwargs)
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        if isinstance(value, str) and (public := PUBLIC_ID.fullmatch(value)):
-            value = int(public[1])
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int | str:
+        if isinstance(value, str) and PUBLIC_ID.fullmatch(value):
+            return value
         if type(value) is not int or not 1 <= value <= MOST_ID:
             raise self.make_error("not_id")
         return int(value)
@@ -61,17 +66,50 @@ class OneConversation(Vocabulary):
     conversation_id = ConversationId(required=True)
 
 
-def upload_in(content: str) -> str | None:
-    """The id of the upload whose path or URL this is, if it is one."""
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The upload that a message names, if any; `path_name` is known where it is one of ours."""
+
+    id: str | None = None
+    path_name: str | None = None
+
+
+def upload_in(content: str) -> Upload:
+    """The upload whose path or URL this is, if it is one."""
     path = UPLOADED.fullmatch(content)
-    return path[1] if path else None
+    if path is None:
+        return Upload()
+    host, file_id, quoted = path.groups()
+    if host:
+        return Upload(file_id)
+    name = unquote(quoted)
+    return Upload(file_id, name) if quote(name, safe="") == quoted else Upload()
 
 
-def user_ids() -> fields.Field[Any]:
-    """A list of users that is not empty."""
-    return fields.List(
+def is_url(content: str) -> bool:
+    """Whether this is an http(s) URL that may stand in a page as it is."""
+    if not URL.fullmatch(content):
+        return False
+    try:
+        parts = urlsplit(content)
+        return bool(parts.hostname) and (parts.port or 0) <= MOST_PORT
+    except ValueError:  # what stands there is no host, or no port
+        return False
+
+
+class UserIds(fields.List[int]):
+    """Ids of users, each of them once."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[Any]:
+        return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
+
+
+def user_ids(whose: str) -> fields.Field[Any]:
+    """A list of users that is not empty, and whose ids they are."""
+    return UserIds(
         Whole(1, MOST_ID),
         required=True,
+        metadata=about(f"{whose}; they need no account here"),
         validate=validate.Length(1, MOST_MEMBERS, error="Must be 1 to {max} ids."),
     )
 
@@ -84,11 +122,14 @@ def new_message(limit: int) -> Schema:
         content = Text(
             max(limit, MOST_URL),
             required=True,
-            metadata={"description": "text, or the URL of a file"},
+            metadata=about(
+                f"the text, of at most {limit} characters; for all other types an http(s) URL "
+                f"of at most {MOST_URL}, or the `url` that an upload has answered"
+            ),
         )
-        file_name = Name(MOST_FILE_NAME, allow_none=True)
-        file_size = Whole(0, MOST_ID, allow_none=True)
-        file_type = Name(MOST_FILE_NAME, allow_none=True)
+        file_name = Name(MOST_FILE_NAME, allow_none=True, metadata=about(COPIED))
+        file_size = Whole(0, MOST_ID, allow_none=True, metadata=about(f"in bytes, {COPIED}"))
+        file_type = Name(MOST_FILE_NAME, allow_none=True, metadata=about(f"a MIME type, {COPIED}"))
 
         @validates_schema
         def bound(self, data: dict[str, Any], **_: Any) -> None:
@@ -96,7 +137,7 @@ def new_message(limit: int) -> Schema:
             if data["message_type"] == "text":
                 if len(content) > limit:
                     raise ValidationError(f"Must not be longer than {limit} characters.", "content")
-            elif len(content) > MOST_URL or not (URL.fullmatch(content) or upload_in(content)):
+            elif len(content) > MOST_URL or not (is_url(content) or upload_in(content).path_name):
                 raise ValidationError("Must be an http(s) URL or the path of an upload.", "content")
 
     return NewConversationMessage()
@@ -108,37 +149,69 @@ def new_conversation(title_limit: int) -> Schema:
     class NewConversation(Vocabulary):
         type = OneOf(OWN_TYPES, required=True)
         title = Name(title_limit, required=True)
-        member_ids = user_ids()
+        member_ids = user_ids("ids of the others; the caller is a member without being named")
 
     return NewConversation()
 
 
 class MessagesPage(OneConversation):
-    before_timestamp = Whole(0, MOST_TIME, allow_none=True, load_default=None)
+    before_timestamp = Whole(
+        0,
+        MOST_TIME,
+        allow_none=True,
+        load_default=None,
+        metadata=about(
+            "a message's `created_at` (ms): only older ones are given, not that one; "
+            "without it the newest"
+        ),
+    )
     limit = Whole(1, MOST_PAGE, load_default=20)
 
 
 class ConversationsPage(Vocabulary):
-    type = OneOf(TYPES, allow_none=True, load_default=None)
-    page = Whole(1, 10**6, load_default=1)
+    type = OneOf(
+        TYPES,
+        allow_none=True,
+        load_default=None,
+        metadata=about("only those of this type; without it all"),
+    )
+    page = Whole(1, MOST_ID, load_default=1)
     page_size = Whole(1, MOST_PAGE, load_default=20)
 
 
 class ReadMark(OneConversation):
-    up_to = Whole(0, MOST_TIME, allow_none=True, load_default=None)
+    up_to = Whole(
+        0,
+        MOST_TIME,
+        allow_none=True,
+        load_default=None,
+        metadata=about(
+            "a message's `created_at` (ms): that one and all older ones are read; without it all"
+        ),
+    )
 
 
 class NewMembers(OneConversation):
-    member_ids = user_ids()
-    role = OneOf(("member", "support"), load_default="member")
+    member_ids = user_ids("ids of users; who is a member already stays as it is")
+    role = OneOf(
+        ("member", "support"),
+        load_default="member",
+        metadata=about("`support` can be given by admins only"),
+    )
 
 
 class LeavingMember(OneConversation):
-    member_id = Whole(1, MOST_ID, required=True)
+    member_id = Whole(
+        1, MOST_ID, required=True, metadata=about("a member's `user_id`; one's own to leave")
+    )
 
 
 class NewStatus(OneConversation):
-    status = OneOf(STATUSES, required=True)
+    status = OneOf(
+        STATUSES,
+        required=True,
+        metadata=about("`closed` refuses messages, the other two take them"),
+    )
 
 
 def order_news(title_limit: int) -> Schema:
@@ -146,90 +219,42 @@ def order_news(title_limit: int) -> Schema:
 
     class OrderNews(Vocabulary):
         order_type = OneOf(ORDER_TYPES, required=True)
-        order_id = Name(200, required=True)
-        title = Name(title_limit, required=True)
+        order_id = Name(200, required=True, metadata=about("unique among orders of its type"))
+        title = Name(
+            title_limit,
+            required=True,
+            metadata=about(
+                "the order's; the conversation's is `KOL订单: ` or `广告订单: ` and this, "
+                "200 characters at the most"
+            ),
+        )
         status = OneOf(ORDER_STATUSES, required=True)
-        user_id = Whole(1, MOST_ID, required=True)
-        kol_user_id = Whole(1, MOST_ID, required=True)
+        user_id = Whole(1, MOST_ID, required=True, metadata=about("who has ordered: the `creator`"))
+        kol_user_id = Whole(
+            1,
+            MOST_ID,
+            required=True,
+            metadata=about("who gets the order: a `member`, somebody else"),
+        )
+
+        @validates_schema
+        def two_users(self, data: dict[str, Any], **_: Any) -> None:
+            if data["user_id"] == data["kol_user_id"]:
+                raise ValidationError("Must not be the same as user_id.", "kol_user_id")
 
     return OrderNews()
 
 
 class PollWait(OneConversation):
-    after_timestamp = Whole(0, MOST_TIME, required=True)
-    wait_s = Whole(0, 25, load_default=0)
-
-
-class BaseResp(Vocabulary):
-    code = fields.Integer(required=True, metadata={"example": 200})
-    message = fields.String(required=True, metadata={"example": "success"})
-
-
-class Answer(Vocabulary):
-    """What every answer holds."""
-
-    base_resp = fields.Nested(BaseResp, required=True)
-
-
-class ConversationMessage(Vocabulary):
-    message_id = fields.String(required=True, metadata={"example": "MSG_1698765432000_12345"})
-    conversation_id = fields.Integer(required=True)
-    sender_id = fields.Integer(required=True)
-    sender_nickname = fields.String(required=True)
-    sender_avatar_url = fields.String(required=True, allow_none=True)
-    message_type = fields.String(required=True, validate=validate.OneOf(("text", *MEDIA, "system")))
-    content = fields.String(required=True)
-    file_name = fields.String(required=True, allow_none=True)
-    file_size = fields.Integer(required=True, allow_none=True)
-    file_type = fields.String(required=True, allow_none=True)
-    status = fields.String(required=True, validate=validate.Equal("sent"))
-    created_at = fields.Integer(required=True, metadata={"description": "ms since 1970"})
-
-
-class LastMessage(Vocabulary):
-    message_id = fields.String(required=True)
-    sender_nickname = fields.String(required=True)
-    message_type = fields.String(required=True)
-    content = fields.String(required=True)
-    created_at = fields.Integer(required=True)
-
-
-class ConversationMember(Vocabulary):
-    user_id = fields.Integer(required=True)
-    nickname = fields.String(required=True)
-    avatar_url = fields.String(required=True, allow_none=True)
-    role = fields.String(required=True, validate=validate.OneOf(ROLES))
-    joined_at = fields.String(required=True, metadata={"example": "2024-01-01 10:00:00"})
-
-
-class Conversation(Vocabulary):
-    conversation_id = fields.String(required=True, metadata={"example": "CONV_1698765432000_12345"})
-    id = fields.Integer(required=True)
-    title = fields.String(required=True)
-    type = fields.String(required=True, validate=validate.OneOf(TYPES))
-    related_order_type = fields.String(required=True, allow_none=True)
-    related_order_id = fields.String(required=True, allow_none=True)
-    order_status = fields.String(required=True, allow_none=True)
-    status = fields.String(required=True, validate=validate.OneOf(STATUSES))
-    members = fields.List(fields.Nested(ConversationMember), required=True)
-    unread_count = fields.Integer(required=True)
-    created_at = fields.String(required=True, metadata={"example": "2024-01-01 10:00:00"})
-    last_message_at = fields.Integer(required=True, allow_none=True)
-
-
-class ListedConversation(Conversation):
-    last_message = fields.Nested(LastMessage, required=True, allow_none=True)
-
-
-class PageInfo(Vocabulary):
-    page = fields.Integer(required=True)
-    page_size = fields.Integer(required=True)
-    total = fields.Integer(required=True)
-    total_pages = fields.Integer(required=True)
-
-
-def answer(name: str, **beside: fields.Field[Any]) -> Schema:
-    """The answer that holds these fields beside `base_resp`."""
-    for each in beside.values():
-        each.required = True
-    return Answer.from_dict(beside, name=name)()
+    after_timestamp = Whole(
+        0,
+        MOST_TIME,
+        required=True,
+        metadata=about("a message's `created_at` (ms): only newer ones are given, not that one"),
+    )
+    wait_s = Whole(
+        0,
+        25,
+        load_default=0,
+        metadata=about("seconds to wait where there is none; 0 answers at once"),
+    )

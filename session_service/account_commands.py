@@ -125,6 +125,8 @@ def _asked_password() -> str:
         given: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         given = sys.stdin.readline().rstrip("\r\n")
+    if not given:
+        sys.exit("session-service: password: none was given")
     return _sound("password", Password(), given)
 
 

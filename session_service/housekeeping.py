@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -33,14 +33,29 @@ class Housekeeping:
         keepers: Sequence[Keeper],
         accounts: Accounts,
         admin: FirstAdmin | None,
+        half_imported: Callable[[], bool],
     ) -> None:
         self._keepers = keepers
         self._accounts = accounts
         self._admin = admin
+        self._half_imported = half_imported
 
     def start(self) -> None:
         """Begins in the background, and goes on for as long as the process lives."""
         threading.Thread(target=self._work, daemon=True).start()
+
+    def look_for_half_an_import(self) -> bool:
+        """Warns where an import stopped half-way; false when it is to be tried again."""
+        try:
+            half = self._half_imported()
+        except ServiceError:
+            return False
+        if half:
+            log.warning(
+                "an import into this database has not been finished: messages may be missing. "
+                "Stop the service and repeat the same import, or drop the database"
+            )
+        return True
 
     def ensure_admin(self) -> bool:
         """Has the first admin made; false when it is to be tried again."""
@@ -60,6 +75,8 @@ class Housekeeping:
         return True
 
     def _work(self) -> None:
+        while not self.look_for_half_an_import():
+            time.sleep(RETRY_PAUSE_S)
         while not self.ensure_admin():
             time.sleep(RETRY_PAUSE_S)
         while not all(each.keep_house() for each in self._keepers):

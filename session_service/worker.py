@@ -21,7 +21,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from session_service.stopping import succession
 
 ARRIVAL_S = 0.5  # for handshakes that have begun when the server is told to stop
-PATIENCE_S = 20.0  # for successors, and for a place for those who queue
+PATIENCE_S = 20.0  # for a place for those who queue
 FAREWELL_S = 2.0  # for a client to take its last answer
 HANDSHAKE_S = 5.0  # as long as for the head of a request
 
@@ -83,12 +83,11 @@ class Worker(GeventWorker):  # type: ignore[misc]
         # A terminal sends Ctrl-C to all processes: it is the server process's to hear.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def run(self) -> None:
-        succession.ready(self.age)
-        super().run()
-
     def server_class(self, listener: Any, spawn: Pool, **settings: Any) -> Door:
-        """What gunicorn makes its servers with; here they still speak gunicorn's own HTTP."""
+        """What gunicorn makes its servers with; here they still speak gunicorn's own HTTP.
+
+        All that they need has been made by now, the TLS context as well: this worker can serve.
+        """
 
         def handle(client: Any, address: Any) -> None:
             # Asked for its own name only, which a closed listener could not tell any more.
@@ -96,20 +95,20 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
         tls = {key: settings[key] for key in ("ssl_context",) if key in settings}
         self._doors.append(Door(listener, handle, spawn=spawn, **tls))
+        succession.ready(self.age)
         return self._doors[-1]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         gevent.spawn(self._end)
 
     def _end(self) -> None:
-        patient_until = time.monotonic() + PATIENCE_S
         gevent.sleep(ARRIVAL_S)
-        while time.monotonic() < patient_until and self._needed():
+        while succession.awaited(self.age):  # for good, where nobody comes who could serve
+            gevent.sleep(0.05)
+        patient_until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < patient_until and any(door.full() for door in self._doors):
             gevent.sleep(0.05)
         self.alive = False
-
-    def _needed(self) -> bool:
-        return succession.awaited(self.age) or any(door.full() for door in self._doors)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         try:

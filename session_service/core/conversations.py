@@ -5,11 +5,13 @@ send is exact at every place of the log.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cache, partial
 from typing import Any, Protocol
 
+from session_service.core.conversation_ids import ConversationId, is_named, number_in
 from session_service.core.files import Files
 from session_service.core.log_store import Deadline
 from session_service.core.message_log import MessageLog
@@ -59,8 +61,9 @@ class ConversationStore(Protocol):
 class Conversations:
     """What a user may do with conversations.
 
-    Unknown ones are NotFound, those of others Forbidden. Times are in ms since 1970. Users are
-    known by integers: others are Forbidden. Everything may raise Unavailable.
+    Unknown ones are NotFound, those of others Forbidden; they are asked for by number or public
+    id. Times are in ms since 1970. Users are known by integers: others are Forbidden. Everything
+    may raise Unavailable.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Conversations:
         files: Files,
         *,
         clock: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._log = log
@@ -79,6 +83,7 @@ class Conversations:
         self._waiters = waiters
         self._files = files
         self._clock = clock
+        self._monotonic = monotonic
 
     def create(self, user: User, kind: str, title: str, member_ids: Sequence[int]) -> Conversation:
         """A new conversation of the caller, its creator, and these members."""
@@ -126,9 +131,9 @@ class Conversations:
         self._tell(conversation.log.id, text, key=FIRST)
         return self._present(number)
 
-    def get(self, user: User, number: int) -> Conversation:
+    def get(self, user: User, asked: ConversationId) -> Conversation:
         """One of the caller's conversations."""
-        conversation = self._present(number)
+        conversation = self._present(asked)
         _check_member(conversation.log, str(integer_id(user)))
         return conversation
 
@@ -147,17 +152,16 @@ class Conversations:
     def send(
         self,
         user: User,
-        number: int,
+        asked: ConversationId,
         content: Mapping[str, Any],
         key: str,
         file_id: str | None = None,
-        *,
-        elsewhere: bool = False,
+        path_name: str | None = None,
     ) -> Entry:
         """Stores a member's message; the same key and content again give what was stored.
 
         `file_id` is the upload that the message names, which stays from now on. There must be
-        one, unless it may be another service's, `elsewhere`.
+        one whose path ends with `path_name`; without that it may be another service's.
         """
         member = str(integer_id(user))
         stays = cache(self._files.keep)  # once, however many places are tried
@@ -167,20 +171,19 @@ class Conversations:
             if state.status == CLOSED:
                 raise Conflict("conversation is closed", code="closed")
             # Last, so that nothing stays for a refusal; before the message, which needs its file.
-            if file_id is not None and not stays(file_id) and not elsewhere:
+            if file_id is not None and not stays(file_id, path_name) and path_name is not None:
                 raise Conflict("no such file", code="no_such_upload")
 
+        log_id = self._store.log_id(number_in(asked))
         draft = Draft(sender=member, key=key, content=content)
-        return self._log.post(
-            self._store.log_id(number), draft, admit=_check_visible, judge=judge
-        ).entry
+        return self._log.post(log_id, draft, admit=partial(_check_there, asked), judge=judge).entry
 
     def messages(
-        self, user: User, number: int, *, before: int | None, limit: int
+        self, user: User, asked: ConversationId, *, before: int | None, limit: int
     ) -> tuple[Sequence[Entry], bool]:
         """The newest messages, or the newest before a time (ms), and whether there are more."""
         with self._store.deadline():
-            state = self.get(user, number).log
+            state = self.get(user, asked).log
             if before is None:
                 found = self._log.newest(state, limit)
             else:
@@ -188,43 +191,47 @@ class Conversations:
         return found, bool(found) and found[0].seq > 1
 
     def poll(
-        self, user: User, number: int, *, after: int, wait_s: float
+        self, user: User, asked: ConversationId, *, after: int, wait_s: float
     ) -> tuple[Sequence[Entry], bool]:
         """The first POLLED messages after a time (ms), oldest first, and whether there are more.
 
         Where there is none, one is waited for.
         """
         with self._store.deadline():
-            state = self.get(user, number).log
-            found: Sequence[Entry] = self._log.after(state, after, POLLED)
-        if not found and wait_s:
-            next_ones = partial(self._following, number, state.seq)
-            moved = self._waiters.wait(state.id, state.seq, wait_s, next_ones)
+            state = self.get(user, asked).log
+            found = self._log.after(state, after, POLLED)
+        seq, until = state.seq, self._monotonic() + wait_s
+        while not found and (left_s := until - self._monotonic()) > 0:
+            read = partial(self._following, number_in(asked), seq)
+            moved = self._waiters.wait(state.id, seq, left_s, read)
             if moved is None:
-                return [], False
-            state, found = moved
+                break
+            state, new = moved
             _check_member(state, str(integer_id(user)))
-        more = bool(found) and found[-1].seq < state.seq
-        return [each for each in found if each.created_at > after], more
+            found = [each for each in new if each.created_at > after]
+            seq = new[-1].seq if new else state.seq
+        return found, bool(found) and found[-1].seq < state.seq
 
-    def mark_read(self, user: User, number: int, up_to: int | None = None) -> None:
+    def mark_read(self, user: User, asked: ConversationId, up_to: int | None = None) -> None:
         """Sets the caller's unread count to 0, or to what came after the time `up_to` (ms)."""
-        member, log_id = str(integer_id(user)), self._store.log_id(number)
+        member, log_id = str(integer_id(user)), self._store.log_id(number_in(asked))
         with self._store.deadline():
+            if isinstance(asked, str):
+                self.get(user, asked)  # its update would know the number alone
             if up_to is None:
                 marked = self._log.mark_read(log_id, member)
             else:
                 marked = self._log.mark_read_to(log_id, member, up_to)
             if not marked:
-                self.get(user, number)  # says why not
+                self.get(user, asked)  # says why not
 
     def add_members(
-        self, user: User, number: int, member_ids: Sequence[int], role: str
+        self, user: User, asked: ConversationId, member_ids: Sequence[int], role: str
     ) -> Conversation:
         """Adds who is not a member yet; only an admin adds support. For creator and admins."""
         if role == "support" and user.role != ADMIN:
             raise Forbidden("admins only", code="admins_only")
-        conversation = self._managed(user, number)
+        conversation = self._managed(user, asked)
         members = [str(each) for each in dict.fromkeys(member_ids)]
         new = [each for each in members if each not in conversation.log.members]
         if not new:
@@ -237,17 +244,20 @@ class Conversations:
                 raise _Unchanged
             _check_size(len(state.members) + len(missing))
 
+        creator = str(conversation.creator)
+        alone = new == [str(integer_id(user))]
+        joined = name_of(user) if alone else f"{name_of(user)} 邀请 {self._named(new)}"
         return self._change(
             conversation,
-            f"{name_of(user)} 邀请 {self._named(new)} 加入了会话",
-            [Event("add", each, role) for each in new],
+            f"{joined} 加入了会话",
+            [Event("add", each, "creator" if each == creator else role) for each in new],
             judge,
         )
 
-    def remove_member(self, user: User, number: int, member_id: int) -> Conversation:
+    def remove_member(self, user: User, asked: ConversationId, member_id: int) -> Conversation:
         """Takes a member out; for creator and admins, and for the member itself."""
         leaving = integer_id(user) == member_id
-        conversation = self._present(number) if leaving else self._managed(user, number)
+        conversation = self._present(asked) if leaving else self._managed(user, asked)
 
         def judge(state: LogState) -> None:
             if not leaving:
@@ -259,9 +269,9 @@ class Conversations:
         text = f"{name} 离开了会话" if leaving else f"{name_of(user)} 将 {name} 移出了会话"
         return self._change(conversation, text, [Event("remove", str(member_id))], judge)
 
-    def update_status(self, user: User, number: int, status: str) -> Conversation:
+    def update_status(self, user: User, asked: ConversationId, status: str) -> Conversation:
         """Makes a conversation active, archived or closed; for creator and admins."""
-        conversation = self._managed(user, number)
+        conversation = self._managed(user, asked)
 
         def judge(state: LogState) -> None:
             _check_manager(user, conversation.creator, state)
@@ -270,16 +280,16 @@ class Conversations:
 
         return self._change(conversation, STATUS_TEXTS[status], [Event("status", status)], judge)
 
-    def _present(self, number: int) -> Conversation:
+    def _present(self, asked: ConversationId) -> Conversation:
         with self._store.deadline():
-            conversation = self._store.find(self._store.log_id(number))
+            conversation = self._store.find(self._store.log_id(number_in(asked)))
         if conversation is None:
             raise NotFound("no such conversation")
-        _check_visible(conversation)
+        _check_there(asked, conversation)
         return conversation
 
-    def _managed(self, user: User, number: int) -> Conversation:
-        conversation = self._present(number)
+    def _managed(self, user: User, asked: ConversationId) -> Conversation:
+        conversation = self._present(asked)
         _check_manager(user, conversation.creator, conversation.log)
         return conversation
 
@@ -327,9 +337,9 @@ class _Unchanged(Conflict):
     """What was asked for is so already; an error, so that the log lets it through."""
 
 
-def _check_visible(conversation: Conversation) -> None:
-    """A conversation is there once its first message is."""
-    if conversation.log.seq == 0:
+def _check_there(asked: ConversationId, conversation: Conversation) -> None:
+    """A conversation is there once its first message is, and under no other public id."""
+    if conversation.log.seq == 0 or not is_named(conversation, asked):
         raise NotFound("no such conversation")
 
 

@@ -21,6 +21,7 @@ LONGEST_MS = DAY_MS // 2  # of an upload, so that none is under way when it is r
 REMOVAL_MS = 900_000  # after which somebody else removes what one has begun to remove
 MOST_NAME = 200
 MOST_ENDING = 20
+MOST_PATH_NAME = 150  # characters, so that a message takes the path whatever they are
 JOINERS = "\u200c\u200d"  # invisible, but they make one emoji of several, and words of Persian
 UNKNOWN_TYPE = "application/octet-stream"
 
@@ -61,8 +62,8 @@ class FileStore(Protocol):
 
     def chunk(self, file_id: str, number: int) -> bytes | None: ...
 
-    def keep(self, file_id: str) -> bool:
-        """Has it stay for good; false when there is no such file."""
+    def keep(self, file_id: str, name: str | None = None) -> bool:
+        """Has it stay for good; false when there is no such file, or none of that name."""
 
     def uploads(self, user_id: str, since: int) -> Begun:
         """When (ms) a user has begun to upload what since then, and how many bytes each."""
@@ -144,9 +145,17 @@ class Files:
                 raise NotFound("removed meanwhile", code="no_such_file")
             yield chunk[max(start - number * size, 0) : end - number * size]
 
-    def keep(self, file_id: str) -> bool:
-        """Has a file stay for good, because something names it; false where there is none."""
+    def keep(self, file_id: str, path_name: str | None = None) -> bool:
+        """Has a file stay for good, because something names it; false where there is none.
+
+        With `path_name` also where its path ends with another name.
+        """
         with self._store.deadline():
+            if path_name is None or len(path_name) < MOST_PATH_NAME:
+                return self._store.keep(file_id, path_name)
+            file = self._store.find(file_id)  # whose name may be longer
+            if file is None or path_name_of(file) != path_name:
+                return False
             return self._store.keep(file_id)
 
     def keep_house(self, older_than_ms: int = 0) -> bool:
@@ -160,6 +169,11 @@ class Files:
             log.warning("uploads left for later", error=type(error).__name__)
             return False
         return True
+
+
+def path_name_of(file: StoredFile) -> str:
+    """What a file's path ends with."""
+    return file.name[-MOST_PATH_NAME:]
 
 
 class Upload:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from session_service.core.log_store import Deadline
+from session_service.core.user_ids import integer_id
 from session_service.models import Account, Profile, User
 
 SYSTEM_ID = 0
@@ -43,8 +44,8 @@ def profile_of(user: User, user_id: int) -> Profile:
 
 
 def name_of(user: User) -> str:
-    """What to call who calls: as everywhere, but by the token's name where there is no account."""
-    return _profile(0, user.account).name if user.account else user.name
+    """What to call who calls: as everywhere, whatever the token says."""
+    return profile_of(user, integer_id(user)).name
 
 
 def _profile(user_id: int, account: Account | None) -> Profile:

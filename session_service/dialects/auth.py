@@ -85,7 +85,7 @@ def add_identity_routes(dialect: Dialect) -> None:
 
     @dialect.post("/v1/auth/test_token")
     @dialect.doc(tags=["auth"])
-    @dialect.answers(200, words.Me(), example=ACCOUNT | {"role": "user"})
+    @dialect.answers(200, words.Me(), example=ACCOUNT | {"role": "user"}, reads=True)
     def post_test_token() -> dict[str, Any]:
         """验证 Token · The same by POST."""
         return show_user(g.user)

@@ -99,7 +99,7 @@ def add_chat_routes(dialect: Dialect, chats: Chats, title: Schema) -> None:
     @dialect.arguments(title, example={"title": "Another title"})
     @dialect.answers(200, words.ChatSummary(), example=CHAT, failures=ONE_CHAT)
     def rename_chat(body: dict[str, str], chat_id: str) -> dict[str, Any]:
-        """修改标题 · Change a chat's title (beyond the source)."""
+        """修改标题 · Change a chat's title."""
         return show_chat(chats.rename(g.user, checked(chat_id), body["title"]))
 
     @dialect.delete("/v1/chats/<chat_id>", parameters=[CHAT_ID])
@@ -122,7 +122,7 @@ def add_message_routes(dialect: Dialect, chats: Chats, message: Schema) -> None:
     @dialect.arguments(words.Place(), location="query")
     @dialect.answers(200, words.ChatMessage(), example=MESSAGE, failures=SENDING)
     def post_message_by_query(body: dict[str, str], place: dict[str, int]) -> dict[str, Any]:
-        """上传对话历史 · Store a message in the chat of the query's `chat_id`."""
+        """上传对话历史 · Store a message in the chat that the query names."""
         return store(place["chat_id"], body)
 
     @dialect.post("/v1/chats/<chat_id>/message", parameters=[CHAT_ID, IDEMPOTENCY_KEY])
@@ -140,7 +140,7 @@ def add_message_routes(dialect: Dialect, chats: Chats, message: Schema) -> None:
     @dialect.arguments(words.Page(), location="query")
     @dialect.answers(200, words.ChatMessage(many=True), example=[MESSAGE], failures=ONE_CHAT)
     def list_messages(page: dict[str, int], chat_id: str) -> list[dict[str, Any]]:
-        """获取消息 · A chat's messages, oldest first (beyond the source)."""
+        """获取消息 · A chat's messages, oldest first."""
         number = checked(chat_id)
         return [show_message(number, each) for each in chats.messages(g.user, number, **page)]
 

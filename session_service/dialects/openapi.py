@@ -6,12 +6,19 @@ from flask_smorest import Api
 
 from session_service import __version__
 
-ABOUT = """Chat for a local network: sessions, chats, messages and automatic replies.
+ABOUT = """Chat for a local network, by several APIs on the same accounts and tokens:
+
+- `sessions`: sessions of one user, with automatic replies
+- `chats`: chats of one user, whose messages the client writes
+- `conversations`: people who write to each other; `files`: what they send
+- `message-sessions`: sessions of two users or more, with unread counts and archives
+- `auth`: accounts and tokens; `service`: health and metrics
 
 Every call with a lock needs a token: `Authorization: Bearer <JWT>`, given by `POST /v1/auth/token`
 for an account, or signed by a peer with the service's `JWT_SECRET_KEY` (HS256), with the user's id
 as `sub` and an `exp`. To try things out, register an account and give its name and password to the
 button "Authorize"; or give it a token, which `make -s token` prints, without the word Bearer.
+Conversations know users by the integer `id` of their account, which `/v1/auth/test_token` tells.
 
 Every path works with and without a trailing slash. Every answer carries an `X-Request-ID`.
 """

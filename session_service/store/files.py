@@ -9,7 +9,7 @@ from pymongo import ASCENDING, IndexModel
 from session_service.models import StoredFile
 from session_service.store.collection import Collection
 from session_service.store.database import Database, Deadline
-from session_service.store.documents import from_date, to_date
+from session_service.store.documents import Document, from_date, to_date
 
 FILES, CHUNKS = "uploads.files", "uploads.chunks"
 COMING, NEW, KEPT, GOING = "coming", "new", "kept", "going"
@@ -89,9 +89,11 @@ class FileStore:
         document = self._chunks.find_one({"files_id": file_id, "n": number})
         return bytes(document["data"]) if document else None
 
-    def keep(self, file_id: str) -> bool:
-        """Has it stay for good; false when there is no such file."""
-        there = {"_id": file_id, "metadata.state": {"$in": [NEW, KEPT]}}
+    def keep(self, file_id: str, name: str | None = None) -> bool:
+        """Has it stay for good; false when there is no such file, or none of that name."""
+        there: Document = {"_id": file_id, "metadata.state": {"$in": [NEW, KEPT]}}
+        if name is not None:
+            there["filename"] = name
         stay = {"$set": {"metadata.state": KEPT}, "$unset": {"metadata.remove_at": ""}}
         return self._files.update(there, stay)
 

@@ -627,6 +627,17 @@ def test_an_admin_who_is_disabled_is_none(api):
     assert api.who(api.token("root"), "/metrics").status_code == 200
 
 
+@pytest.mark.parametrize(("words", "status"), [([], 403), (["--role", "admin"], 200)])
+def test_the_command_line_makes_tokens_for_who_has_no_account(api, words, status):
+    token = api.command("token", "order-service", *words).strip()
+    assert api.who(token, "/metrics").status_code == status
+
+
+def test_the_command_line_makes_nobody_an_admin_who_has_an_account(api):
+    token = api.command("token", str(api.new("alice")), "--role", "admin").strip()
+    assert api.who(token).json["role"] == "user"
+
+
 # The first admin
 
 
@@ -687,6 +698,8 @@ REFUSED_COMMANDS = (
     (["create-admin", "a@b"], PASSWORD, "USERNAME: Must be printable, and without @."),
     (["create-admin", "root", "--email", "x"], PASSWORD, "--email: Must be an e-mail address."),
     (["create-admin", "root"], "short", "password: Must not be shorter"),
+    (["create-admin", "root"], "", "password: none was given"),
+    (["set-password", "alice"], "\n", "password: none was given"),
     (["disable-user", "nobody"], "", "no such account"),
     (["delete-user", "--yes", "99"], "", "no such account"),
     (["delete-user", "--yes", "01"], "", "no such account"),

@@ -4,7 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.dialects.conversing import PREFIX, STRANGER, People, Person, member_ids, roles
+from tests.dialects.conversing import (
+    PREFIX,
+    STRANGER,
+    People,
+    Person,
+    member_ids,
+    register,
+    roles,
+)
 
 CREATOR_ONLY = "only the creator or an admin may do this"
 TOO_MANY = "a conversation has at most 200 members"
@@ -12,7 +20,7 @@ TOO_MANY = "a conversation has at most 200 members"
 
 @pytest.fixture
 def admin(person: People) -> Person:
-    return person(9, role="admin", nickname="客服主管")
+    return person(9, role="admin")
 
 
 def told(reader: Person, number: int) -> list[str]:
@@ -28,11 +36,30 @@ def test_the_caller_is_a_member_and_the_creator_without_being_listed(ann):
     assert ann.opens(2, kind="support")["type"] == "support"
 
 
-def test_a_conversation_begins_with_a_word_of_the_service(person):
-    (message,), more = person(1, nickname="小明").reads(person(1, nickname="小明").opens(2)["id"])
+def test_a_conversation_begins_with_a_word_of_the_service(ann):
+    (message,), more = ann.reads(ann.opens(2)["id"])
     assert not more
-    assert message["content"] == "小明 创建了会话"
+    assert message["content"] == "1 创建了会话"
     assert (message["sender_id"], message["message_type"]) == (0, "system")
+
+
+@pytest.mark.parametrize("claimed", ["系统", "小明", "2"])
+def test_who_has_no_account_has_one_name_everywhere_whatever_the_token_says(person, claimed):
+    peer = person(5, nickname=claimed, username=claimed)
+    number = peer.opens(2, 3)["id"]
+    peer.adds(number, 4)
+    peer.removes(number, 3)
+    assert told(peer, number) == ["5 创建了会话", "5 邀请 4 加入了会话", "5 将 3 移出了会话"]
+    assert peer.says(number)["sender_nickname"] == "5"
+    assert peer.sees(number)["members"][0]["nickname"] == "5"
+
+
+def test_who_has_an_account_is_called_by_it(person, mongo_uri, database_name):
+    names = {1: {"username": "ann", "nickname": "张三"}, 2: {"username": "ben"}}
+    register(mongo_uri, database_name, names)
+    ann, ben = person(1, nickname="系统"), person(2, nickname="系统")
+    assert told(ann, ann.opens(2)["id"]) == ["张三 创建了会话"]
+    assert told(ben, ben.opens(1)["id"]) == ["ben 创建了会话"]
 
 
 def test_a_conversation_has_2_to_200_members(ann):
@@ -92,7 +119,17 @@ def test_only_admins_add_support(ann, admin, number):
     joined = admin.adds(number, 3, role="support")
     assert roles(joined)[3] == "support"
     assert joined["unread_count"] == 0
-    assert told(ann, number)[-1] == "客服主管 邀请 3 加入了会话"
+    assert told(ann, number)[-1] == "9 邀请 3 加入了会话"
+
+
+def test_an_admin_who_adds_itself_is_not_invited_by_itself(ann, admin, number):
+    admin.adds(number, 9)
+    assert told(ann, number)[-1] == "9 加入了会话"
+
+
+def test_an_admin_who_brings_somebody_along_invites_both(ann, admin, number):
+    admin.adds(number, 9, 3)
+    assert told(ann, number)[-1] == "9 邀请 9、3 加入了会话"
 
 
 def test_members_and_status_are_the_creators_business(person, ann, ben, number):
@@ -123,12 +160,13 @@ def test_a_member_may_leave(ann, ben, number):
     ben.refused(404, "remove_member", {"conversation_id": number, "member_id": 2})
 
 
-def test_a_creator_who_left_is_a_creator_no_more(ann, admin, number):
-    ann.removes(number, 1)
-    body = {"conversation_id": number, "member_ids": [1]}
-    assert ann.refused(403, "add_members", body) == STRANGER
-    admin.adds(number, 1)
-    assert member_ids(ann.sees(number)) == [2, 1]
+def test_a_creator_who_left_is_a_stranger_until_it_is_added_again(ann, admin, number):
+    for role in ("member", "support"):
+        ann.removes(number, 1)
+        body = {"conversation_id": number, "member_ids": [1]}
+        assert ann.refused(403, "add_members", body) == STRANGER
+        assert roles(admin.adds(number, 1, 5, role=role)) == {2: "member", 1: "creator", 5: role}
+        assert member_ids(ann.removes(number, 5)) == [2, 1]
 
 
 def test_who_comes_back_begins_anew_and_last(ann, ben, number):

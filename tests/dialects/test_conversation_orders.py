@@ -81,8 +81,12 @@ def test_a_long_title_is_cut(shop):
     assert made["title"] == ("KOL订单: " + "𠮷" * 200)[:200]
 
 
-def test_who_orders_from_himself_is_one_member(shop):
-    assert roles(tells(shop, kol_user_id=1)) == {1: "creator"}
+@pytest.mark.parametrize("status", ["confirmed", "pending"])
+def test_nobody_orders_from_himself(shop, ann, status):
+    news = {**ORDER, "status": status, "kol_user_id": 1}
+    refusal = shop.refused(400, "order_status_changed", news)
+    assert refusal == "kol_user_id: Must not be the same as user_id."
+    assert ann.lists() == []
 
 
 def test_only_admins_tell_of_orders(person, ann):

@@ -11,9 +11,10 @@ from flask import Flask
 
 from session_service.core.waiting import LOOK_EVERY_S
 from session_service.store.database import Database
-from tests.dialects.conversing import STRANGER, Person, Told
+from tests.dialects.conversing import PREFIX, STRANGER, Person, Told, register
 
 WAIT_S = 20  # far longer than it may take
+VOID = {"base_resp": {"code": 401, "message": "the token does not hold"}}
 
 
 class Waiting:
@@ -24,11 +25,12 @@ class Waiting:
         self.call_as = call_as
         self.pool = ThreadPoolExecutor(16)
 
-    def poll(self, user: int, number: int, after: int, wait_s: int = WAIT_S) -> "Future[Any]":
+    def poll(
+        self, user: int, number: int, after: int, wait_s: int = WAIT_S, **claims: Any
+    ) -> "Future[Any]":
         body = {"conversation_id": number, "after_timestamp": after, "wait_s": wait_s}
-        caller = self.call_as(self.app, str(user))
-        path = "/api/v1/conversation/poll"
-        return self.pool.submit(lambda: caller("POST", path, body).json)
+        caller = self.call_as(self.app, str(user), **claims)
+        return self.pool.submit(lambda: caller("POST", f"{PREFIX}/poll", body).json)
 
     def until_they_wait(self) -> None:
         """Until somebody looks for them."""
@@ -128,10 +130,50 @@ def test_a_message_of_another_conversation_wakes_nobody(waiting, ann, ben, numbe
 
 
 def test_messages_from_before_the_time_that_was_asked_for_are_not_told(waiting, ann, number):
-    poll = waiting.poll(2, number, 253_402_300_799_999)
+    poll = waiting.poll(2, number, 253_402_300_799_999, wait_s=2)
     waiting.until_they_wait()
     ann.says(number)
     assert poll.result()["messages"] == []
+
+
+def test_who_asks_for_what_comes_later_waits_for_it(waiting, ann, number):
+    later = last_at(ann, number) + 2000
+    poll = waiting.poll(2, number, later)
+    waiting.until_they_wait()
+    sent = []
+    while not poll.done():
+        sent.append(ann.says(number))
+        time.sleep(0.1)
+    asked_for = [each for each in sent if each["created_at"] > later]
+    told = poll.result()["messages"]
+    assert told
+    assert told == asked_for[: len(told)]
+
+
+def test_who_is_disabled_while_waiting_hears_no_more(
+    waiting, ann, number, call_as, make_app, mongo_uri, database_name
+):
+    register(mongo_uri, database_name, {2: {"username": "ben"}})
+    poll = waiting.poll(2, number, last_at(ann, number))
+    waiting.until_they_wait()
+    elsewhere = make_app(mongo_uri="mongodb://not-asked")  # for command lines
+    with elsewhere.app_context():
+        elsewhere.test_cli_runner().invoke(args=["disable-user", "ben"], catch_exceptions=False)
+    person = call_as(waiting.app, "2")
+    while person("POST", f"{PREFIX}/list_members", {"conversation_id": number}).status_code == 200:
+        time.sleep(0.1)
+    ann.says(number, "a secret")
+    assert poll.result() == VOID
+
+
+def test_whose_token_expires_while_waiting_hears_no_more(waiting, ann, number):
+    expires = int(time.time()) + 3
+    poll = waiting.poll(2, number, last_at(ann, number), exp=expires)
+    waiting.until_they_wait()
+    while time.time() <= expires:
+        time.sleep(0.1)
+    ann.says(number, "a secret")
+    assert poll.result() == VOID
 
 
 def test_no_thread_is_left_when_nobody_waits(waiting, ann, number):

@@ -355,6 +355,28 @@ def test_a_refused_message_has_no_file_stay(app, ann, new_user, a_day_later):
     assert app.test_client().get(url).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["文件 1.png", "x" * 149, "x" * 150, "x" * 151])
+def test_a_message_names_a_file_by_the_very_path_that_was_answered(app, ann, a_day_later, name):
+    number, url = conversation(ann), upload(ann, PNG, name)["url"]
+    folder, _, last = url.rpartition("/")
+    for other in (
+        "x",
+        "y" * 150,
+        f"{last}x",
+        last[1:],
+        unquote(last) + " ",
+        "<script>",
+        last + "#",
+    ):
+        refused(name_in_message(ann, number, f"{folder}/{other}"), 400, "content")
+    if last.lower() != last:
+        refused(name_in_message(ann, number, f"{folder}/{last.lower()}"), 400, "content")
+    assert a_day_later()
+    assert app.test_client().get(url).status_code == 404  # no refusal has had it stay
+    url = upload(ann, PNG, name)["url"]
+    assert name_in_message(ann, number, url).json["message"]["content"] == url
+
+
 def test_a_message_cannot_name_a_file_that_is_gone(ann, a_day_later):
     number, url = conversation(ann), upload(ann, PNG)["url"]
     assert a_day_later()

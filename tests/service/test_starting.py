@@ -128,6 +128,25 @@ def test_a_taken_port_leaves_no_database_behind(shared_service, serve):
     assert not second.data.exists() or second.database() == []
 
 
+def test_a_start_right_after_a_kill_waits_for_the_port(serve):
+    killed = serve(WORKERS="2").ready()
+    session_id, orphans = killed.new_session(), killed.workers()
+    for pid in orphans:
+        os.kill(pid, signal.SIGSTOP)  # they keep the port until they go on
+    killed.process.kill()
+    killed.process.wait()
+    second = serve(PORT=str(killed.port), DATA_DIR=str(killed.data))
+    told = f"PORT={killed.port}: in use, waiting for it\n"
+    try:
+        until(lambda: told in second.log.read_text(), "its word")
+    finally:
+        for pid in orphans:
+            os.kill(pid, signal.SIGCONT)
+    assert second.ready().request("GET", f"/sess/{session_id}")[0] == 200
+    assert second.log.read_text().count(told) == 1
+    until(lambda: not any(map(alive, orphans)), "the orphans to end")
+
+
 def test_logs_are_one_json_line_a_request_on_demand(shared_service):
     shared_service.request("GET", "/sessions", user="carol", **{"X-Request-ID": "my-own-id"})
     lines = [line for line in shared_service.log.read_text().splitlines() if "my-own-id" in line]

@@ -221,3 +221,55 @@ def reload(service: Service) -> None:
 def _replaced(service: Service, before: set[int]) -> bool:
     now = set(service.workers())
     return len(now) == 2 and not now & before and set(now) <= set(children(service.pid))
+
+
+# What turns bad between the look at the settings and the moment when they are used.
+SPOILER = """
+import sys
+from pathlib import Path
+
+from session_service.replies import load_engine
+
+
+def engine(environ):
+    in_worker = Path(sys.argv[0]).name == "gunicorn"
+    if Path(environ["SPOIL"]).exists() and in_worker == (environ["SPOILED_BY"] == "worker"):
+        Path(environ["TLS_CERT"]).write_text("half a certif")
+    return load_engine("rules", rules_file=None, openai=None, environ=environ)
+"""
+
+
+@pytest.fixture
+def spoiler(tmp_path: Path) -> dict[str, str]:
+    """The settings for replies by somebody who spoils the certificate once `SPOIL` is there."""
+    info = tmp_path / "spoiler-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: spoiler\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[session_service.reply_engines]\nspoiler = spoiler:engine\n"
+    )
+    (tmp_path / "spoiler.py").write_text(SPOILER)
+    spoil = str(tmp_path / "spoil")
+    return {"PYTHONPATH": str(tmp_path), "REPLY_ENGINE": "spoiler", "SPOIL": spoil}
+
+
+@pytest.mark.parametrize("spoiled_by", ["worker", "check"])
+def test_a_certificate_that_turns_bad_during_a_reload_ends_nobody(
+    serve, certificate, spoiler, spoiled_by
+):
+    settings = {"SPOILED_BY": spoiled_by, "GRACEFUL_TIMEOUT": "2", **certificate, **spoiler}
+    service = serve(WORKERS="2", **settings).ready()
+    cert = Path(certificate["TLS_CERT"])
+    kept, shown, old = cert.read_bytes(), serial_number(service), set(service.workers())
+    Path(spoiler["SPOIL"]).touch()
+    service.process.send_signal(signal.SIGHUP)
+    until(lambda: cert.read_text() == "half a certif", "the certificate to turn bad")
+    until(lambda: service.log.read_text().count("exited with code") == 2, "new ones to give up")
+    for _ in range(20):
+        assert serial_number(service) == shown
+        assert set(service.workers()) == old
+        time.sleep(0.1)
+    Path(spoiler["SPOIL"]).unlink()
+    cert.write_bytes(kept)
+    reload(service)
+    assert service.request("GET", "/health")[0] == 200

@@ -150,10 +150,20 @@ def test_who_leaves_leaves_nothing_in_the_head(store: LogStore[LogState], docume
 
 def test_reading_is_noted_with_its_time(store: LogStore[LogState], documents: Any) -> None:
     state = commit(store, join(1, "a.b"), entry(2))
-    assert store.mark_read_to(state, "a.b", 2, 2, MORNING)
+    assert store.mark_read_to(state, "a.b", 2, 1, MORNING)
     assert documents["conversations"].find_one({})["read_at"] == {"a%2Eb": MORNING}
     assert store.mark_read(LOG_ID, "a.b", MORNING + 5)
     assert documents["conversations"].find_one({})["read_at"] == {"a%2Eb": MORNING + 5}
+
+
+def test_a_mark_up_to_a_place_counts_once(store: LogStore[LogState]) -> None:
+    before = commit(store, join(1, "ann"), entry(2, "bob"), entry(3, "bob"))
+    commit(store, entry(4, "bob"))
+    marked = [store.mark_read_to(before, "ann", 2, 1, MORNING) for _ in range(2)]
+    state = store.find(LOG_ID)
+    assert marked == [True, False]
+    assert state
+    assert (state.read["ann"], state.unread("ann")) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import schemas.conversations as words
+import schemas.conversation_answers as answers
 from session_service.core.conversations import Conversations
 from session_service.core.files import Files
 from session_service.core.orders import Orders
@@ -33,22 +33,22 @@ def conversations_dialects(
     message_chars: int,
 ) -> tuple[Dialect, Dialect]:
     """The routes of the conversations API, last the public one; text limits in characters."""
-    shape: dict[str, Any] = {"failure": failure, "failure_schema": words.Answer}
+    shape: dict[str, Any] = {"failure": failure, "failure_schema": answers.Answer}
     dialect = Dialect(
         "conversations",
         prefixes=(PREFIX, UPLOAD, FILES),
-        description="会话、成员与未读消息 · Conversations of people",
+        description="多人会话：成员、消息与未读 · Conversations of people, with unread counts",
         authenticate=authenticate,
         **shape,
     )
     public = Dialect(
         "files",
         prefixes=(),  # failures are told apart by the path: the other's hold for both
-        description="会话中的文件 · Files in conversations",
+        description="多人会话中的文件 · Files in conversations",
         **shape,
     )
     show = Show(people)
-    add_message_routes(dialect, conversations, show, message_chars)
+    add_message_routes(dialect, conversations, show, message_chars, authenticate=authenticate)
     add_reading_routes(dialect, conversations, show)
     add_member_routes(dialect, conversations, show, title_chars)
     add_order_route(dialect, orders, show, title_chars)

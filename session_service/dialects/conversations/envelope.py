@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import schemas.conversations as words
+import schemas.conversation_answers as answers
+from schemas.conversations import MOST_MEMBERS
 from session_service.errors import Forbidden, Invalid, NotFound, ServiceError
 
 PREFIX = "/api/v1/conversation"
@@ -21,7 +22,7 @@ MESSAGES: Mapping[str, str] = {
     "method_not_allowed": "method not allowed",
     "closed": "conversation is closed",
     "too_few_members": "a conversation needs at least 2 members",
-    "too_many_members": f"a conversation has at most {words.MOST_MEMBERS} members",
+    "too_many_members": f"a conversation has at most {MOST_MEMBERS} members",
     "no_such_upload": "content: no such file",
     "no_such_file": "file not found",
     "too_many": "over the quota of uploads in a day",
@@ -33,6 +34,7 @@ MESSAGES: Mapping[str, str] = {
 NO_INTEGER_ID = (Forbidden(code="no_integer_id"),)
 NO_MEMBER = (Forbidden(), NotFound())
 SUCCESS = {"code": 200, "message": "success"}
+AT = 1698765432000
 MESSAGE = {
     "message_id": "MSG_1698765432000_515899393",
     "conversation_id": 123,
@@ -45,7 +47,7 @@ MESSAGE = {
     "file_size": None,
     "file_type": None,
     "status": "sent",
-    "created_at": 1698765432000,
+    "created_at": AT,
 }
 CONVERSATION = {
     "conversation_id": "CONV_1698765432000_00123",
@@ -67,9 +69,9 @@ CONVERSATION = {
     ],
     "unread_count": 5,
     "created_at": "2024-01-01 10:00:00",
-    "last_message_at": 1698765432000,
+    "last_message_at": AT,
 }
-LAST = {name: MESSAGE[name] for name in words.LastMessage._declared_fields}
+LAST = {name: MESSAGE[name] for name in answers.LastMessage._declared_fields}
 PAGE_INFO = {"page": 1, "page_size": 20, "total": 100, "total_pages": 5}
 
 

@@ -11,15 +11,16 @@ from marshmallow import fields
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.sansio.multipart import Data, File
 
-import schemas.conversations as words
-from session_service.core.files import Files
+import schemas.conversation_answers as answers
+from schemas.fields import about
+from session_service.core.files import Files, path_name_of
 from session_service.dialects.body import body_stream
 from session_service.dialects.conversations.envelope import (
     NO_INTEGER_ID,
     failure,
     success,
 )
-from session_service.dialects.dialect import Dialect
+from session_service.dialects.dialect import RETRY_AFTER, Dialect
 from session_service.dialects.form_file import MULTIPART, check_form, file_in_form
 from session_service.errors import NotFound, ServiceError, TooMany, Unavailable
 from session_service.models import StoredFile
@@ -27,7 +28,6 @@ from session_service.models import StoredFile
 UPLOAD = "/api/v1/upload"
 FILES = "/api/v1/files"
 FIELD = "file"
-MOST_URL_NAME = 150  # characters, so that a message takes the URL whatever they are
 SHOWN_INLINE = ("image/", "audio/", "video/", "application/pdf")
 HEADERS = {
     "Accept-Ranges": "bytes",
@@ -75,29 +75,30 @@ log = structlog.get_logger(__name__)
 
 def add_upload_route(dialect: Dialect, files: Files) -> None:
     @dialect.post(UPLOAD)
-    @dialect.doc(requestBody=FORM)
+    @dialect.doc(requestBody=FORM, tags=["files"])
     @dialect.answers(
         200,
-        words.answer(
+        answers.answer(
             "Uploaded",
-            url=fields.String(),
-            file_name=fields.String(),
-            file_size=fields.Integer(),
-            file_type=fields.String(),
+            url=fields.String(metadata=about("a path of this service: a message's `content`")),
+            file_name=fields.String(metadata=about("as it was sent, without folders")),
+            file_size=fields.Integer(metadata=about("in bytes")),
+            file_type=fields.String(metadata=about("a MIME type, found out from the content")),
         ),
         example=success(**FILE),
         failures=(*NO_INTEGER_ID, TooMany()),
     )
     def upload() -> dict[str, Any]:
-        """上传文件 · Upload a file, to name its URL in a message within a day.
+        """上传文件 · Upload a file, to be named by a message within a day.
 
-        A form (`multipart/form-data`) with the field `file`. The type is found out from the
-        content. 413 for a file that is too large, 429 over the quota of a day. A file that no
-        message names is removed after a day.
+        Give the answer's `url` as the `content` of a message, beside `file_name`, `file_size`
+        and `file_type`. The type is found out from the content; `application/octet-stream` is
+        what is not known, plain text among it. 413 for a file that is too large, 429 over the
+        quota of a day. A file that no message names is removed after a day.
         """
         file = receive(files)
         return success(
-            url=f"{FILES}/{file.id}/{quote(file.name[-MOST_URL_NAME:], safe='')}",
+            url=f"{FILES}/{file.id}/{quote(path_name_of(file), safe='')}",
             file_name=file.name,
             file_size=file.size,
             file_type=file.type,
@@ -111,12 +112,13 @@ def add_download_route(public: Dialect, files: Files) -> None:
     @public.alt_response(304)
     @public.alt_response(404, **refusal(NotFound(code="no_such_file"), 404))
     @public.alt_response(416, **refusal(ServiceError(), 416))
-    @public.alt_response(503, **refusal(Unavailable(), 503))
+    @public.alt_response(503, **refusal(Unavailable(), 503), headers=RETRY_AFTER)
     @public.doc(operationId="files_download")
     def download(file_id: str, name: str) -> Response:
-        """下载文件 · A file, or a range of it; needs no token, whoever knows the id may see it.
+        """下载文件 · A file, or a range of it; needs no token.
 
-        Images, audio, video and PDF are shown, everything else is downloaded.
+        Whoever knows the path may see it, so that `<img src>` can show it. Images, audio, video
+        and PDF are shown, everything else is downloaded.
         """
         del name  # for people, and for the names of downloads
         file = files.find(file_id)
@@ -138,7 +140,7 @@ def add_download_route(public: Dialect, files: Files) -> None:
 
 def refusal(error: ServiceError, status: int) -> dict[str, Any]:
     """The documentation of a call that is refused."""
-    return {"schema": words.Answer(), "example": failure(error, status, {})}
+    return {"schema": answers.Answer(), "example": failure(error, status, {})}
 
 
 def receive(files: Files) -> StoredFile:

@@ -5,6 +5,7 @@ from typing import Any
 from flask import g
 from marshmallow import fields
 
+import schemas.conversation_answers as answers
 import schemas.conversations as words
 from session_service.core.conversations import Conversations
 from session_service.core.orders import OrderNews, Orders
@@ -24,7 +25,7 @@ from session_service.models import Order
 def add_member_routes(
     dialect: Dialect, conversations: Conversations, show: Show, title_chars: int
 ) -> None:
-    one = words.answer("ManagedConversation", conversation=fields.Nested(words.Conversation))
+    one = answers.ConversationAnswer()
     example = success(conversation=CONVERSATION)
 
     @dialect.post(f"{PREFIX}/create_conversation")
@@ -34,7 +35,12 @@ def add_member_routes(
     )
     @dialect.answers(200, one, example=example, failures=NO_INTEGER_ID)
     def create_conversation(body: dict[str, Any]) -> dict[str, Any]:
-        """创建会话 · Make a conversation of the caller, its creator, and these members."""
+        """创建会话 · Make a conversation of the caller, its creator, and these members.
+
+        2 to 200 members with the caller, who need not be in `member_ids`. Its first message is
+        one of the service. Every call makes another one. Those of orders are made by
+        `order_status_changed`.
+        """
         return show.one(
             conversations.create(g.user, body["type"], body["title"], body["member_ids"])
         )
@@ -45,15 +51,22 @@ def add_member_routes(
     )
     @dialect.answers(200, one, example=example, failures=NO_MEMBER)
     def add_members(body: dict[str, Any]) -> dict[str, Any]:
-        """添加成员 · Add members, who see what was said before; for creator and admins."""
-        number, role = body["conversation_id"], body["role"]
-        return show.one(conversations.add_members(g.user, number, body["member_ids"], role))
+        """添加成员 · Add members, who see what was said before; for creator and admins.
+
+        Up to 200 members in all, each with an unread count of 0. The role `support` is for
+        admins to give. A message of the service tells who came.
+        """
+        asked, role = body["conversation_id"], body["role"]
+        return show.one(conversations.add_members(g.user, asked, body["member_ids"], role))
 
     @dialect.post(f"{PREFIX}/remove_member")
     @dialect.arguments(words.LeavingMember(), example={"conversation_id": 123, "member_id": 4})
     @dialect.answers(200, one, example=example, failures=NO_MEMBER)
     def remove_member(body: dict[str, Any]) -> dict[str, Any]:
-        """移除成员 · Take a member out; for creator, admins and the member itself."""
+        """移除成员 · Take a member out; for creator, admins and the member itself.
+
+        A message of the service tells who went.
+        """
         return show.one(
             conversations.remove_member(g.user, body["conversation_id"], body["member_id"])
         )
@@ -62,7 +75,11 @@ def add_member_routes(
     @dialect.arguments(words.NewStatus(), example={"conversation_id": 123, "status": "closed"})
     @dialect.answers(200, one, example=example, failures=NO_MEMBER)
     def update_status(body: dict[str, Any]) -> dict[str, Any]:
-        """更新会话状态 · Archive, close or reopen a conversation; for creator and admins."""
+        """更新会话状态 · Archive, close or reopen a conversation; for creator and admins.
+
+        Who sends a message to one that is `closed` gets 400; `archived` is but a mark. A message
+        of the service tells of the change.
+        """
         return show.one(
             conversations.update_status(g.user, body["conversation_id"], body["status"])
         )
@@ -83,14 +100,20 @@ def add_order_route(dialect: Dialect, orders: Orders, show: Show, title_chars: i
     )
     @dialect.answers(
         200,
-        words.answer(
-            "OrderConversation", conversation=fields.Nested(words.Conversation, allow_none=True)
+        answers.answer(
+            "OrderConversation", conversation=fields.Nested(answers.Conversation, allow_none=True)
         ),
         example=success(conversation=CONVERSATION),
         failures=(Forbidden(code="admins_only"),),
     )
     def order_status_changed(body: dict[str, Any]) -> dict[str, Any]:
-        """订单状态变更 · For the order service: a confirmed order has one conversation."""
+        """订单状态变更 · For the order service: a confirmed order has one conversation.
+
+        Needs a token of an admin, or one that the order service signs with `role: admin` for a
+        `sub` that is no account here. What is `confirmed` first makes the conversation; repeats
+        make no other one and change neither title nor members. Other statuses become its
+        `order_status`. `conversation` is null for an order that was never confirmed.
+        """
         order = Order(body["order_type"], body["order_id"], body["status"])
         news = OrderNews(order, body["title"], body["user_id"], body["kol_user_id"])
         conversation = orders.status_changed(g.user, news)

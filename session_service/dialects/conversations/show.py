@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import g
 
+from session_service.core.conversation_ids import public_id
 from session_service.core.people import People
 from session_service.dialects.conversations.envelope import success
 from session_service.dialects.times import plain_time
@@ -67,7 +68,7 @@ def show_conversation(
 ) -> dict[str, Any]:
     order, state, caller = conversation.order, conversation.log, g.user.id
     return {
-        "conversation_id": f"CONV_{conversation.created_at}_{conversation.id:05}",
+        "conversation_id": public_id(conversation),
         "id": conversation.id,
         "title": conversation.title,
         "type": conversation.type,

@@ -47,6 +47,15 @@ class Vocabulary(Schema):
                 field_obj.error_messages[key] = self.wording[key]
 
 
+class CamelCase(Vocabulary):
+    """Fields are written `sessionId` where the code says `session_id`."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        super().on_bind_field(field_name, field_obj)
+        first, *others = field_name.split("_")
+        field_obj.data_key = "".join([first, *map(str.title, others)])
+
+
 class Text(fields.Field[str]):
     """Text of at most `most` characters with at least one that is not blank, kept as sent."""
 
@@ -83,6 +92,19 @@ class Name(Text):
         return value.strip()
 
 
+class Prose(Text):
+    """Text that may be empty."""
+
+    def __init__(self, most: int, **kwargs: Any) -> None:
+        super().__init__(most, **kwargs)
+        del self.metadata["minLength"], self.metadata["pattern"]
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        if isinstance(value, str) and not value.strip():
+            return ""
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 class OneOf(fields.Field[str]):
     """One of a few words."""
 
@@ -105,6 +127,21 @@ class OneOf(fields.Field[str]):
             *others, last = map(repr, self._choices)
             choices = f"{', '.join(others)} or {last}" if others else last
             raise self.make_error("not_one_of", choices=choices)
+        return value
+
+
+class Flag(fields.Field[bool]):
+    """True or false, and nothing that looks like it."""
+
+    default_error_messages: Messages = {"not_flag": "Must be true or false."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"type": "boolean"} | kwargs.get("metadata", {})
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("not_flag")
         return value
 
 

@@ -1,12 +1,11 @@
 """The words of the message sessions API. Source: 消息会话管理API接口文档."""
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from schemas.fields import Count, Messages, Name, OneOf, Text, Vocabulary, Whole
+from schemas.fields import CamelCase, Count, Flag, Name, OneOf, Prose, Text, Whole
+from schemas.times import A_TIME, Moment, QueryMoment
 
 TYPES = ("PRIVATE", "GROUP", "SYSTEM")
 STATUSES = ("ACTIVE", "ARCHIVED", "DELETED")
@@ -17,80 +16,6 @@ MOST_WHOLE = 2**63 - 1
 MOST_MEMBERS = 200
 MOST_AT_ONCE = 1000
 MOST_PAGE = 100
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MOMENT = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?", re.ASCII
-)
-A_TIME = {"type": "string", "example": "2024-01-01T00:00:00"}
-
-
-class CamelCase(Vocabulary):
-    """Fields are written `sessionId` where the code says `session_id`."""
-
-    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        super().on_bind_field(field_name, field_obj)
-        first, *others = field_name.split("_")
-        field_obj.data_key = "".join([first, *map(str.title, others)])
-
-
-class Moment(fields.Field[int]):
-    """A time of ISO 8601, in UTC where it names no zone, as ms since 1970."""
-
-    default_error_messages: Messages = {
-        "not_moment": "Must be a time like 2024-01-01T00:00:00 from 1970 on.",
-    }
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs["metadata"] = {**A_TIME, "format": "date-time"} | kwargs.get("metadata", {})
-        super().__init__(**kwargs)
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        if not isinstance(value, str) or not MOMENT.fullmatch(value):
-            raise self.make_error("not_moment")
-        try:
-            time = datetime.fromisoformat(value)
-            since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH
-        except (ValueError, OverflowError) as error:
-            raise self.make_error("not_moment") from error
-        if since < timedelta():
-            raise self.make_error("not_moment")
-        return since // timedelta(milliseconds=1)
-
-
-class QueryMoment(Moment):
-    """The same in a query string, where a `+` that nobody has encoded has become a blank."""
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        date, time = value[:11], value[11:]
-        return super()._deserialize(date + time.replace(" ", "+"), attr, data, **kwargs)
-
-
-class Prose(Text):
-    """Text that may be empty."""
-
-    def __init__(self, most: int, **kwargs: Any) -> None:
-        super().__init__(most, **kwargs)
-        del self.metadata["minLength"], self.metadata["pattern"]
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        if isinstance(value, str) and not value.strip():
-            return ""
-        return super()._deserialize(value, attr, data, **kwargs)
-
-
-class Flag(fields.Field[bool]):
-    """True or false, and nothing that looks like it."""
-
-    default_error_messages: Messages = {"not_flag": "Must be true or false."}
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs["metadata"] = {"type": "boolean"} | kwargs.get("metadata", {})
-        super().__init__(**kwargs)
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
-        if not isinstance(value, bool):
-            raise self.make_error("not_flag")
-        return value
 
 
 def user_id(**kwargs: Any) -> Whole:

@@ -114,6 +114,7 @@ def apis_of(
         ),
         *message_sessions_dialects(
             core.message_sessions,
+            core.inbox,
             core.rebuilding,
             authenticate=authenticate,
             healthy=healthy,

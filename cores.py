@@ -9,6 +9,7 @@ from session_service.core.accounts import Accounts
 from session_service.core.chats import Chats
 from session_service.core.conversations import Conversations
 from session_service.core.files import Files
+from session_service.core.inbox import Inbox
 from session_service.core.leaving import Leaving
 from session_service.core.login import Login
 from session_service.core.login_limit import LoginLimit
@@ -52,6 +53,7 @@ class Cores:
     conversations: Conversations
     orders: Orders
     message_sessions: MessageSessions
+    inbox: Inbox
     rebuilding: Rebuilding
     people: People
     files: Files
@@ -75,6 +77,9 @@ def build(config: Config, database: Database, metrics: Metrics) -> Cores:
     chat_store = ChatStore(database)
     chat_log = MessageLog(chat_store, clock=now_ms, stored=metrics.messages("chats"))
     chats = Chats(chat_store, chat_log, clock=now_ms)
+    session_store = MessageSessionStore(database)
+    counted = metrics.messages("message_sessions")
+    member_log = MessageLog(session_store, clock=now_ms, stored=counted)
     people, files = People(account_store), files_on(database, config)
     conversations, orders = conversations_on(database, metrics, people, files)
     return Cores(
@@ -85,12 +90,13 @@ def build(config: Config, database: Database, metrics: Metrics) -> Cores:
         chats=chats,
         conversations=conversations,
         orders=orders,
-        message_sessions=message_sessions_on(database, metrics),
-        rebuilding=Rebuilding(MessageSessionStore(database)),
+        message_sessions=MessageSessions(session_store, member_log, clock=now_ms),
+        inbox=Inbox(session_store, clock=now_ms),
+        rebuilding=Rebuilding(session_store, member_log.delete_cleared),
         people=people,
         files=files,
         leaving=Leaving(accounts, sessions, chats),
-        keepers=(session_log, chat_log, files),  # conversations are never deleted
+        keepers=(session_log, chat_log, files),  # nobody deletes other logs
     )
 
 
@@ -114,13 +120,6 @@ def conversations_on(
     waiters = Waiters(store.seqs, store.commits)
     conversations = Conversations(store, log, people, waiters, files, clock=now_ms)
     return conversations, Orders(store, conversations)
-
-
-def message_sessions_on(database: Database, metrics: Metrics) -> MessageSessions:
-    """The sessions of which each member has a view of its own."""
-    store = MessageSessionStore(database)
-    log = MessageLog(store, clock=now_ms, stored=metrics.messages("message_sessions"))
-    return MessageSessions(store, log, clock=now_ms)
 
 
 def files_on(database: Database, config: Config) -> Files:

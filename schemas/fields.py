@@ -85,6 +85,28 @@ class Text(fields.Field[str]):
         return value
 
 
+class AnyText(fields.Field[str]):
+    """A string, whatever stands in it, if anything."""
+
+    default_error_messages: Messages = {
+        "not_text": "Must be a string.",
+        "too_long": "Must not be longer than {most} characters.",
+    }
+
+    def __init__(self, most: int | None = None, **kwargs: Any) -> None:
+        bound = {} if most is None else {"maxLength": most}
+        kwargs["metadata"] = {"type": "string", **bound} | kwargs.get("metadata", {})
+        super().__init__(**kwargs)
+        self._most = most
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("not_text")
+        if self._most is not None and len(value) > self._most:
+            raise self.make_error("too_long", most=self._most)
+        return value
+
+
 class Name(Text):
     """A name or title: the same, without the white space around it."""
 
@@ -93,7 +115,7 @@ class Name(Text):
 
 
 class Prose(Text):
-    """Text that may be empty."""
+    """Text that may be empty; blanks alone count as that."""
 
     def __init__(self, most: int, **kwargs: Any) -> None:
         super().__init__(most, **kwargs)

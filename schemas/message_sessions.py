@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from schemas.fields import CamelCase, Count, Flag, Name, OneOf, Prose, Text, Whole
+from schemas.fields import AnyText, CamelCase, Count, Flag, Name, OneOf, Prose, Text, Whole
 from schemas.times import A_TIME, Moment, QueryMoment
 
 TYPES = ("PRIVATE", "GROUP", "SYSTEM")
@@ -129,7 +129,7 @@ class ArchivedQuery(CamelCase):
 
 class Batch(CamelCase):
     session_ids = fields.List(
-        Text(200, metadata={"example": "SESS_20240101000000"}),
+        AnyText(metadata={"example": "SESS_20240101000000"}),
         required=True,
         validate=validate.Length(1, MOST_AT_ONCE, error="Must be 1 to {max} ids."),
     )
@@ -169,7 +169,7 @@ class Search(CamelCase):
     user_id = user_id()
     session_type = OneOf(TYPES, allow_none=True, load_default=None)
     status = OneOf(STATUSES, allow_none=True, load_default=None)
-    keyword = Prose(200, allow_none=True, load_default=None)
+    keyword = AnyText(200, allow_none=True, load_default=None)
     current_page = Whole(1, MOST_WHOLE, load_default=1)
     page_size = Whole(
         1, MOST_WHOLE, load_default=20, metadata={"description": f"over {MOST_PAGE} counts as that"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from session_service.core.message_log import MessageLog
 from session_service.core.rebuilding import Rebuilding
 from session_service.errors import ServiceError, Unavailable
 from session_service.store.database import Database
@@ -49,7 +50,7 @@ def database_commands(open_database: OpenDatabase, name: str) -> Sequence[click.
         """
         try:
             with open_database() as database:
-                rebuilding = Rebuilding(MessageSessionStore(database))
+                rebuilding = _rebuilding(database)
                 rebuilt = rebuilding.of_all() if user is None else rebuilding.of_member(str(user))
         except ServiceError as error:
             sys.exit(f"session-service: {error}")
@@ -62,6 +63,18 @@ def database_commands(open_database: OpenDatabase, name: str) -> Sequence[click.
             click.echo(line)
 
     return export_command, import_command, rebuild_command, shard_plan_command
+
+
+def _rebuilding(database: Database) -> Rebuilding:
+    """The rebuilding that leaves nothing to the background, which would end with the command."""
+    store = MessageSessionStore(database)
+    log = MessageLog(store, clock=lambda: time.time_ns() // 1_000_000, background=at_once)
+    return Rebuilding(store, log.delete_cleared)
+
+
+def at_once(job: Callable[[], object]) -> None:
+    """Does a job before anything else."""
+    job()
 
 
 def _transfer(transfer: Transfer, open_database: OpenDatabase, file: Path) -> None:

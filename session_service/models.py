@@ -1,4 +1,4 @@
-"""What travels between the storeys: frozen records, no behaviour of their own."""
+"""What travels between the storeys: frozen records, and what is read off them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -301,9 +301,9 @@ class Conversation:
 
 
 class LastMessage(NamedTuple):
-    """What was said last: when (ms), when that became known (ms), by whom, and what.
+    """What was said last: when (ms, in whole seconds), when that was stored (ms), by whom, what.
 
-    The greater of two is the later one.
+    The greater of two is the later one, of two of the same second the later stored.
     """
 
     time: int
@@ -323,7 +323,12 @@ def last_message(entry: Entry) -> LastMessage:
     sent_at, stored_at = entry.content.get("sent_at"), entry.created_at
     if sent_at is None or sent_at > stored_at + AHEAD_MS:
         sent_at = stored_at
-    return LastMessage(sent_at, stored_at, entry.sender, entry.content["message"])
+    return LastMessage(whole_second(sent_at), stored_at, entry.sender, entry.content["message"])
+
+
+def whole_second(at: int) -> int:
+    """A time in ms as it is shown to the second."""
+    return at // 1000 * 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,9 +126,9 @@ class Convoys(Generic[H]):
             for each in convoy:
                 each.send.withdraw()
                 each.outcome = error
-        except Cleared:
+        except Cleared as error:
             for each in convoy:
-                each.send.withdraw()
+                each.send.withdraw(error.floor)
             raise
 
 

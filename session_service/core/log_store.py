@@ -70,4 +70,7 @@ class LogStore(Protocol[HeadT_co]):
     def delete_entries(self, log_id: str, before: int | None = None) -> None:
         """Deletes a log's entries; with `before` those of a lower seq."""
 
+    def raise_floor(self, log_id: str, floor: int) -> None:
+        """Deletes the entries up to that place, which nobody may take or see from now on."""
+
     def forget_retired(self, log_id: str) -> None: ...

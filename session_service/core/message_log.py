@@ -153,6 +153,29 @@ class MessageLog(Generic[H]):
         if state.seq > SHORT or not self._cleared(state.id):
             self._background(self.keep_house)
 
+    def delete_cleared(self, state: LogState) -> None:
+        """Deletes what all members have cleared; the floor says how far that has come.
+
+        A little before this returns, much in the background; where that does not come to its
+        end, the next call goes on.
+        """
+        goal = min((state.floors.get(each, 0) for each in state.members), default=0)
+        if goal - state.floor <= SHORT:
+            self._delete_up_to(goal, state)
+        else:
+            self._background(lambda: self._delete_in_peace(goal, state))
+
+    def _delete_in_peace(self, goal: int, state: LogState) -> None:
+        try:
+            self._delete_up_to(goal, state)
+        except ServiceError as error:
+            log.warning("cleared messages left for later", error=type(error).__name__)
+
+    def _delete_up_to(self, goal: int, state: LogState) -> None:
+        for floor in range(state.floor, goal, SHORT):
+            with self._store.deadline():
+                self._store.raise_floor(state.id, min(floor + SHORT, goal))
+
     def keep_house(self, older_than_ms: int = 0) -> bool:
         """`finish_deletions` for the background: once at a time, and false when it failed."""
         if not self._keeping_house.acquire(blocking=False):

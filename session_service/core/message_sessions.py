@@ -3,7 +3,7 @@
 Source: 消息会话管理API接口文档.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,8 +12,8 @@ from typing import Protocol
 from session_service.core.log_store import Deadline
 from session_service.core.message_log import MessageLog
 from session_service.core.session_views import View, view_of
-from session_service.core.user_ids import integer_id
-from session_service.errors import Conflict, Forbidden, NotFound
+from session_service.core.user_ids import acting_for, integer_id
+from session_service.errors import Conflict, Forbidden, NotFound, Unavailable
 from session_service.models import (
     ADMIN,
     AHEAD_MS,
@@ -23,11 +23,12 @@ from session_service.models import (
     LogState,
     MessageSession,
     User,
+    whole_second,
 )
 
 MOST_MESSAGES = 2**22  # of a session: a message's id holds its place in so many bits
 MOST_MEMBERS = 200
-AT_ONCE = 200  # sessions that one round trip changes
+ATTEMPTS = 10  # against others who are quicker
 GROUP = "GROUP"
 
 
@@ -44,23 +45,15 @@ class MessageSessionStore(Protocol):
 
     def insert_session(self, session: MessageSession) -> bool: ...
 
-    def of_member(self, member: str) -> list[MessageSession]: ...
-
     def change(
         self, log_id: str, member: str, now: int, shared: Mapping[str, str], status: str | None
     ) -> bool: ...
 
-    def set_statuses(
-        self, log_ids: Sequence[str], member: str, now: int, status: str, *, unless: str | None
-    ) -> None: ...
-
-    def add_unread(self, log_id: str, member: str, count: int, now: int) -> bool: ...
+    def add_unread(self, log_id: str, member: str, by: str, count: int, now: int) -> bool: ...
 
     def set_last(self, state: LogState, last: LastMessage) -> bool: ...
 
     def clear(self, log_id: str, member: str, now: int) -> bool: ...
-
-    def raise_floor(self, log_id: str, floor: int) -> None: ...
 
 
 class MessageSessions:
@@ -131,40 +124,33 @@ class MessageSessions:
             lambda log_id: self._store.change(log_id, member, self._clock(), shared, status),
         )
 
-    def views(self, user: User, user_id: int) -> list[View]:
-        """All sessions as a user sees them, in no order."""
-        member = _acting_for(user, user_id)
-        with self._store.deadline():
-            return [view_of(each, member) for each in self._store.of_member(member)]
-
     def tell_last(self, user: User, session_id: str, sender: int, text: str, time: int) -> View:
         """Notes what was said last elsewhere; what is older than what is known changes nothing."""
         member = _caller_as(user, sender)
-        while True:
+        for _ in range(ATTEMPTS):
             with self._store.deadline():
                 session = self._found(session_id, member)
-                now = max(self._clock(), session.log.at)
-                last = LastMessage(time if time <= now + AHEAD_MS else now, now, member, text)
-                if session.last is not None and last.time < session.last.time:
+                last = self._told(session, member, text, time)
+                if last is None:
                     return view_of(session, member)
                 if self._store.set_last(session.log, last):
                     return view_of(self._found(session_id, member), member)
+        raise Unavailable("others are quicker")
 
     def add_unread(self, user: User, session_id: str, user_id: int, count: int) -> View:
-        """Raises the unread count of any member of a session that the caller is a member of."""
-        member = str(user_id)
-        caller = member if user.role == ADMIN else str(integer_id(user))
+        """Raises the unread count of any member; for members and admins."""
+        caller, member = integer_id(user), str(user_id)
+        by = member if user.role == ADMIN else str(caller)
         with self._store.deadline():
-            self._found(session_id, caller)
-        return self._changed(
-            session_id,
-            member,
-            lambda log_id: self._store.add_unread(log_id, member, count, self._clock()),
-        )
+            log_id = self._store.log_id(session_id)
+            self._store.add_unread(log_id, member, by, count, self._clock())  # false: see below
+            session = self._found(session_id, by)
+        _check_member(session, member)
+        return view_of(session, member)
 
     def clear_unread(self, user: User, session_id: str, user_id: int) -> View:
         """Sets a user's unread count to 0."""
-        member = _acting_for(user, user_id)
+        member = acting_for(user, user_id)
         return self._changed(session_id, member, lambda log_id: self._log.mark_read(log_id, member))
 
     def send(
@@ -190,11 +176,13 @@ class MessageSessions:
                 raise Conflict("who receives it?", code="no_receiver")
             if receiver is not None and str(receiver) not in session.log.members:
                 raise Conflict("the receiver is no member", code="strange_receiver")
-            if session.log.seq >= MOST_MESSAGES - 1:
+
+        def judge(state: LogState) -> None:
+            if state.seq >= MOST_MESSAGES - 1:
                 raise Conflict("this session is full", code="session_full")
 
         draft = Draft(member, key, content, to=None if receiver is None else str(receiver))
-        self._log.post(self._store.log_id(session_id), draft, admit=admit)
+        self._log.post(self._store.log_id(session_id), draft, admit=admit, judge=judge)
         with self._store.deadline():
             return view_of(self._found(session_id, member), member)
 
@@ -202,7 +190,7 @@ class MessageSessions:
         self, user: User, session_id: str, user_id: int, *, before: int | None, limit: int
     ) -> tuple[MessageSession, Sequence[Entry]]:
         """The newest messages that a user sees, or the newest before the one with an id."""
-        member = _acting_for(user, user_id)
+        member = acting_for(user, user_id)
         with self._store.deadline():
             session = self._found(session_id, member)
             state = session.log
@@ -212,53 +200,26 @@ class MessageSessions:
 
     def clear(self, user: User, session_id: str, user_id: int) -> View:
         """Empties a session for one user; what all members have cleared is deleted."""
-        member = _acting_for(user, user_id)
+        member = acting_for(user, user_id)
         with self._store.deadline():
             log_id = self._store.log_id(session_id)
             self._store.clear(log_id, member, self._clock())  # false: the next line says why
             session = self._found(session_id, member)
-            state = session.log
-            floor = min(state.floors.get(each, 0) for each in state.members)
-        if floor:
-            self._store.raise_floor(log_id, floor)
+        self._log.delete_cleared(session.log)
         return view_of(session, member)
 
-    def delete_archived(self, user: User, user_id: int, before: int | None) -> int:
-        """Makes a user's archived sessions deleted for it, if nothing happened since `before`."""
-        archived = [
-            each
-            for each in self.views(user, user_id)
-            if each.status == "ARCHIVED" and (before is None or each.active_at < before)
-        ]
-        self._set_statuses([each.log_id for each in archived], str(user_id), "DELETED")
-        return len(archived)
-
-    def set_statuses(
-        self, user: User, user_id: int, session_ids: Iterable[str], status: str
-    ) -> tuple[int, Mapping[str, str]]:
-        """Archives many of a user's sessions, or makes them active; how many, and why not others.
-
-        Those that are deleted do not become active.
-        """
-        of_user = {each.session_id: each for each in self.views(user, user_id)}
-        asked = list(dict.fromkeys(session_ids))
-        failed = {each: "not_found" for each in asked if each not in of_user}
-        if status == "ACTIVE":
-            lost = [each for each in asked if each in of_user and of_user[each].is_deleted]
-            failed |= dict.fromkeys(lost, "is_deleted")
-        views = [of_user[each] for each in asked if each not in failed]
-        changing = [each.log_id for each in views if each.status != status]
-        unless = "deleted" if status == "ACTIVE" else None
-        self._set_statuses(changing, str(user_id), status, unless=unless)
-        return len(views), failed
-
-    def _set_statuses(
-        self, log_ids: Sequence[str], member: str, status: str, *, unless: str | None = None
-    ) -> None:
-        for start in range(0, len(log_ids), AT_ONCE):
-            some = log_ids[start : start + AT_ONCE]
-            with self._store.deadline():
-                self._store.set_statuses(some, member, self._clock(), status, unless=unless)
+    def _told(
+        self, session: MessageSession, member: str, text: str, time: int
+    ) -> LastMessage | None:
+        """What is told, as it stands in the session; None where every view has something newer."""
+        known = [each for each in (session.last, *session.lasts.values()) if each is not None]
+        now = max(self._clock(), session.log.at + 1, *[each.at + 1 for each in known])
+        at = whole_second(time if time <= now + AHEAD_MS else now)
+        told = LastMessage(at, now, member, text)
+        views = 1 + len(session.lasts)
+        return (
+            None if len(known) == views and all(told.time < each.time for each in known) else told
+        )
 
     def _inserted(self, session: MessageSession) -> MessageSession:
         """The session as it is stored: under another `sessionId` where its second is taken."""
@@ -295,13 +256,6 @@ def message_id(session: MessageSession, seq: int) -> int:
 def _check_member(session: MessageSession, member: str) -> None:
     if member not in session.log.members:
         raise Forbidden("takes no part in this session")
-
-
-def _acting_for(user: User, user_id: int) -> str:
-    """The user whom a call is about, as members are known: the caller, or anybody for admins."""
-    if integer_id(user) != user_id and user.role != ADMIN:
-        raise Forbidden("somebody else's", code="not_yours")
-    return str(user_id)
 
 
 def _caller_as(user: User, sender: int) -> str:

@@ -1,15 +1,14 @@
 """Rebuilding what message sessions say of their messages, from the messages themselves."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from session_service.core.log_store import Deadline
-from session_service.core.user_ids import integer_id
-from session_service.errors import Forbidden
+from session_service.core.user_ids import acting_for
+from session_service.errors import Unavailable
 from session_service.models import (
-    ADMIN,
     Entry,
     LastMessage,
     LogState,
@@ -19,6 +18,7 @@ from session_service.models import (
 )
 
 CHUNK = 500  # messages that one round trip reads
+ATTEMPTS = 20  # while the session goes on
 
 
 class RebuildStore(Protocol):
@@ -30,11 +30,9 @@ class RebuildStore(Protocol):
 
     def between(self, log_id: str, after: int, before: int) -> list[Entry]: ...
 
-    def of_member(self, member: str) -> list[MessageSession]: ...
+    def of_member(self, member: str, *, texts: bool) -> list[MessageSession]: ...
 
     def log_ids(self) -> list[str]: ...
-
-    def raise_floor(self, log_id: str, floor: int) -> None: ...
 
     def repair(
         self,
@@ -57,14 +55,15 @@ class Rebuilt:
 
 @dataclass(slots=True)
 class History:
-    """What is stored of a log, as far as it was read: up to `seq`, from above `floor`.
+    """What is stored of a log, as far as it was read: up to `seq`, from above the log's floor.
 
-    `counted` are place, sender and receiver of each message; `lasts` the last messages of those
-    who have cleared the log.
+    `lasts` are the last messages of those who have cleared the log, `counted` place, sender and
+    receiver of each message that somebody may not have read: above `read`.
     """
 
     floors: Mapping[str, int]
     seq: int
+    read: int
     last: LastMessage | None = None
     lasts: dict[str, LastMessage | None] = field(default_factory=dict)
     counted: list[tuple[int, str, str | None]] = field(default_factory=list)
@@ -75,7 +74,8 @@ class History:
         for member, floor in self.floors.items():
             if entry.seq > floor:
                 self.lasts[member] = max(self.lasts.get(member) or shown, shown)
-        self.counted.append((entry.seq, entry.sender, entry.to))
+        if entry.seq > self.read:
+            self.counted.append((entry.seq, entry.sender, entry.to))
 
     def unread(self, member: str, read: int) -> int:
         """How many messages after that place count for a member."""
@@ -86,59 +86,69 @@ class History:
 
 
 class Rebuilding:
-    """Repairs counts and last messages while traffic goes on; may raise Unavailable."""
+    """Repairs counts and last messages while traffic goes on; may raise Unavailable.
 
-    def __init__(self, store: RebuildStore) -> None:
+    `delete_cleared` ends what somebody left who died while emptying a session.
+    """
+
+    def __init__(self, store: RebuildStore, delete_cleared: Callable[[LogState], None]) -> None:
         self._store = store
+        self._delete_cleared = delete_cleared
 
     def of_user(self, user: User, user_id: int, *, force: bool) -> Rebuilt:
         """Repairs a user's sessions as far as that user sees them; for the user and admins.
 
         With `force` also what is right is written once more.
         """
-        if integer_id(user) != user_id and user.role != ADMIN:
-            raise Forbidden("somebody else's", code="not_yours")
-        return self.of_member(str(user_id), force=force)
+        return self.of_member(acting_for(user, user_id), force=force)
 
     def of_member(self, member: str, *, force: bool = False) -> Rebuilt:
         """The same, whoever asks for it."""
-        with self._store.deadline():
-            self._store.make_indexes()
-            log_ids = [each.log.id for each in self._store.of_member(member)]
+
+        def log_ids() -> list[str]:
+            with self._store.deadline():
+                return [each.log.id for each in self._store.of_member(member, texts=False)]
+
         return self._rebuilt(log_ids, member, force)
 
     def of_all(self) -> Rebuilt:
         """Repairs all sessions for all their members."""
-        self._store.make_indexes()
-        return self._rebuilt(self._store.log_ids(), None, False)
+        return self._rebuilt(self._store.log_ids, None, force=False)
 
-    def _rebuilt(self, log_ids: Sequence[str], member: str | None, force: bool) -> Rebuilt:
-        repaired = sum(self._rebuild(each, member, force) for each in log_ids)
-        return Rebuilt(len(log_ids), repaired)
+    def _rebuilt(
+        self, log_ids: Callable[[], Sequence[str]], member: str | None, force: bool
+    ) -> Rebuilt:
+        try:
+            self._store.make_indexes()
+        finally:  # one that cannot be made keeps nothing else from being repaired
+            found = log_ids()
+            repaired = sum(self._rebuild(each, member, force) for each in found)
+        return Rebuilt(len(found), repaired)
 
     def _rebuild(self, log_id: str, member: str | None, force: bool) -> bool:
-        """Whether anything was written; once more from where it stopped, when the log went on."""
+        """Whether anything was written; goes on from where it stopped when the log went on."""
         history: History | None = None
-        while True:
+        for _ in range(ATTEMPTS):
             with self._store.deadline():
                 session = self._store.find(log_id)
             if session is None:
                 return False
             state = session.log
-            if history is None or history.floors != state.floors:
-                history = History(state.floors, state.floor)
-            self._read_on(state, history)
-            if not history.counted:
-                return False
+            self._delete_cleared(state)
             members = state.members if member is None else (member,)
-            seen = {each: state.total - _unread(history, state, each) for each in members}
-            lasts = {each: history.lasts.get(each) for each in members if each in state.floors}
-            right = _agrees(session, seen, history.last, lasts)
-            if right and not force:
+            read = {each: _read(state, each) for each in members}
+            if history is None or history.floors != state.floors:
+                history = History(state.floors, state.floor, min(read.values()))
+            self._read_on(state, history)
+            if history.last is None:
+                return False
+            right = _right(session, history, read)
+            if right.agrees(session) and not force:
                 return False
             with self._store.deadline():
-                if self._store.repair(session, seen, history.last, lasts):
+                if self._store.repair(session, right.seen, right.last, right.lasts):
                     return True
+        raise Unavailable("the session never stands still")
 
     def _read_on(self, state: LogState, history: History) -> None:
         for start in range(history.seq, state.seq, CHUNK):
@@ -149,24 +159,30 @@ class Rebuilding:
         history.seq = max(history.seq, state.seq)
 
 
-def _unread(history: History, state: LogState, member: str) -> int:
-    read = max(state.read.get(member, 0), state.floors.get(member, 0))
-    return history.unread(member, read)
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a session should say, as far as some members see it."""
+
+    seen: Mapping[str, int]
+    last: LastMessage | None
+    lasts: Mapping[str, LastMessage | None]
+
+    def agrees(self, session: MessageSession) -> bool:
+        """Whether the session says so already."""
+        return (
+            session.last == self.last
+            and self.seen.items() <= session.log.seen.items()
+            and self.lasts.items() <= session.lasts.items()
+        )
 
 
-def _agrees(
-    session: MessageSession,
-    seen: Mapping[str, int],
-    last: LastMessage | None,
-    lasts: Mapping[str, LastMessage | None],
-) -> bool:
-    """Whether a session says already what it should."""
-    return (
-        session.last == last
-        and _part(session.log.seen, seen) == seen
-        and _part(session.lasts, lasts) == lasts
-    )
+def _right(session: MessageSession, history: History, read: Mapping[str, int]) -> Right:
+    state = session.log
+    seen = {each: state.total - history.unread(each, place) for each, place in read.items()}
+    lasts = {each: history.lasts.get(each) for each in read if each in state.floors}
+    shared = len(lasts) < len(read)  # somebody sees the last message of all
+    return Right(seen, history.last if shared else session.last, lasts)
 
 
-def _part(whole: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
-    return {each: whole[each] for each in names if each in whole}
+def _read(state: LogState, member: str) -> int:
+    return max(state.read.get(member, 0), state.floors.get(member, 0))

@@ -77,7 +77,11 @@ class MovedOn(Exception):
 
 
 class Cleared(MovedOn):
-    """All members have cleared the log past the place where an entry was to stand."""
+    """All members have cleared the log up to `floor`, past the place of one of the entries."""
+
+    def __init__(self, floor: int) -> None:
+        super().__init__()
+        self.floor = floor
 
 
 class Send(Generic[H]):
@@ -156,10 +160,11 @@ class Send(Generic[H]):
         self._tell(entry)
         return Posted(entry)
 
-    def withdraw(self) -> None:
-        """Deletes what was proposed, because there is no log any more, or not at that place."""
-        self._store.discard(self._tried)
-        self._tried.clear()
+    def withdraw(self, floor: int | None = None) -> None:
+        """Deletes what was proposed, where there is no log any more, or not up to `floor`."""
+        gone = [each for each in self._tried if floor is None or each.seq <= floor]
+        self._store.discard(gone)
+        self._tried = [each for each in self._tried if each not in gone]
 
     def _tell(self, *committed: Entry | None) -> None:
         """Has those counted that this send has stored, and not somebody else before it."""
@@ -181,7 +186,7 @@ class Send(Generic[H]):
             except (Unavailable, MovedOn) as error:
                 self._known = None
                 if isinstance(error, Cleared):
-                    self.withdraw()
+                    self.withdraw(error.floor)
                 raise
 
         return insist(self._store, self._tools, attempt)
@@ -321,12 +326,12 @@ class Send(Generic[H]):
     def commit(self, state: LogState, entries: Sequence[Entry]) -> None:
         """Moves the head over `entries`, the next ones after `state`; others may be quicker.
 
-        Raises Cleared where the places of these are gone by now.
+        Raises Cleared where the place of one of these is gone by now.
         """
         while entries and not self._store.commit(state, fold(state, entries)):
             state = self._read_head().log
-            if entries[-1].seq <= state.floor:
-                raise Cleared
+            if entries[0].seq <= state.floor:
+                raise Cleared(state.floor)
             entries = [entry for entry in entries if entry.seq > state.seq]
 
     def _settle(self, seq: int) -> None:

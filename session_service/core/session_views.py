@@ -1,10 +1,10 @@
 """How one user sees message sessions: statuses, counts, lists in any order."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from session_service.models import LastMessage, MessageSession
+from session_service.models import LastMessage, MessageSession, whole_second
 
 ACTIVE, ARCHIVED, DELETED = "ACTIVE", "ARCHIVED", "DELETED"
 
@@ -25,6 +25,7 @@ class View:
     created_at: int
     updated_at: int
     log_id: str
+    seq: int
 
     @property
     def is_deleted(self) -> bool:
@@ -33,7 +34,12 @@ class View:
     @property
     def active_at(self) -> int:
         """When something was said last; where nothing was, when the session was made."""
-        return self.last.time if self.last else self.created_at
+        return self.last.time if self.last else whole_second(self.created_at)
+
+    @property
+    def known_at(self) -> int:
+        """When that was stored."""
+        return self.last.at if self.last else self.created_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +50,18 @@ class Wanted:
     status: str | None = None
     keyword: str | None = None
     unread: bool = False
+    deleted: bool = False  # as well
 
 
-# What sessions are ordered by, under the names that the API has for it.
-ORDERS: Mapping[str, Callable[[View], Any]] = {
-    "lastMessageTime": lambda view: view.active_at,
-    "createTime": lambda view: view.created_at,
-    "updateTime": lambda view: view.updated_at,
-    "title": lambda view: view.title or "",
-    "unreadCount": lambda view: view.unread,
-}
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What sessions are ordered by; `texts` where that needs their texts."""
+
+    key: Callable[[View], Any]
+    texts: bool = False
+
+
+by_activity = Order(lambda view: (view.active_at, view.known_at))
 
 
 def view_of(session: MessageSession, member: str) -> View:
@@ -73,6 +81,7 @@ def view_of(session: MessageSession, member: str) -> View:
         created_at=session.created_at,
         updated_at=max(session.updated_at, session.touched_at.get(member, 0)),
         log_id=state.id,
+        seq=state.seq,
     )
 
 
@@ -82,19 +91,13 @@ def chosen(views: Iterable[View], wanted: Wanted) -> list[View]:
     return [
         view
         for view in views
-        if (view.status == wanted.status if wanted.status else not view.is_deleted)
+        if (
+            wanted.status == view.status if wanted.status else wanted.deleted or not view.is_deleted
+        )
         and wanted.type in (None, view.type)
         and (view.unread or not wanted.unread)
         and any(keyword in text.casefold() for text in _texts(view))
     ]
-
-
-def ordered(
-    views: Iterable[View], by: str = "lastMessageTime", *, descending: bool = True
-) -> Sequence[View]:
-    """The sessions in order; the later made is the greater of two that are equal."""
-    key = ORDERS[by]
-    return sorted(views, key=lambda view: (key(view), view.id), reverse=descending)
 
 
 def _texts(view: View) -> tuple[str, ...]:

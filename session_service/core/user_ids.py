@@ -3,7 +3,7 @@
 import re
 
 from session_service.errors import Forbidden
-from session_service.models import User
+from session_service.models import ADMIN, User
 
 LARGEST = 2**53 - 1  # what any JSON client can hold
 PLAIN = re.compile("[1-9][0-9]{0,15}")
@@ -21,3 +21,10 @@ def integer_id(user: User) -> int:
     if number is None:
         raise Forbidden("user ids are integers here", code="no_integer_id")
     return number
+
+
+def acting_for(user: User, user_id: int) -> str:
+    """The user whom a call is about, as members are known: the caller, or anybody for admins."""
+    if integer_id(user) != user_id and user.role != ADMIN:
+        raise Forbidden("somebody else's", code="not_yours")
+    return str(user_id)

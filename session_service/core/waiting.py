@@ -100,17 +100,27 @@ class Waiters:
                 self._awaited.pop(log_id, None)
 
     def _listen(self) -> None:
-        with closing(self._stream()) as stream:
-            while True:
-                told = stream.wait(self._every_s)
-                with self._guard:
-                    if not self._awaited:
-                        self._listening = False
-                        return
-                    unseen = list(self._awaited) if told is None else list(self._new)
-                    self._new.clear()
-                self._wake(told or {})
-                self._wake(self._look(unseen))
+        try:
+            with closing(self._stream()) as stream:
+                while self._look_around(stream):
+                    pass
+        except BaseException:
+            with self._guard:
+                self._listening = False  # who comes next begins anew
+            raise
+
+    def _look_around(self, stream: CommitStream) -> bool:
+        """Wakes whoever has something to read; false when nobody waits any more."""
+        told = stream.wait(self._every_s)
+        with self._guard:
+            if not self._awaited:
+                self._listening = False
+                return False
+            unseen = list(self._awaited) if told is None else list(self._new)
+            self._new.clear()
+        self._wake(told or {})
+        self._wake(self._look(unseen))
+        return True
 
     def _look(self, log_ids: Sequence[str]) -> Seqs:
         """How far they are committed, those that are gone as if far; empty where it fails."""

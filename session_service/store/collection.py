@@ -2,7 +2,7 @@
 
 What every request asks is sent as a command: PyMongo's helpers compute nearly half as much
 again for the same answer. Each of these commands bears being sent twice, and is where the
-connection breaks.
+connection breaks, but for `update_once`.
 """
 
 from collections.abc import Sequence
@@ -72,10 +72,15 @@ class Collection:
         changed: int = self._write(command, attempts=1)["n"]
         return changed > 0
 
-    def update_each(self, changes: Sequence[tuple[Document, Document]]) -> None:
-        """Changes one document for each pair of filter and update, by one round trip."""
+    def update_each(self, changes: Sequence[tuple[Document, Document]]) -> int:
+        """Changes one document for each pair of filter and update, by one round trip.
+
+        Says how many there were; fewer where the command was sent twice.
+        """
         updates = [{"q": where, "u": change} for where, change in changes]
-        self._write({"update": self._name, "updates": updates, "ordered": False})
+        reply = self._write({"update": self._name, "updates": updates, "ordered": False})
+        count: int = reply["n"]
+        return count
 
     def count_up(self, counter: str, first: int = 1) -> int:
         """The next number of the counter of that id, from `first` on; some may be left out.

@@ -19,6 +19,7 @@ from session_service.store.documents import Document
 from session_service.store.remembered import Remembered
 
 REQUEST_S = 2.3  # what one request's database work may take, so that a hung server is a 503
+INDEX_S = 60.0  # what the making of indexes may take that are missing among many documents
 SELECTION_MS = 2000
 HEARTBEAT_MS = 1000
 MIN_FREE_BYTES = 128 * 1024 * 1024  # less, and the embedded database might not survive a write
@@ -134,10 +135,12 @@ class Database:
             yield database
 
     def make_indexes(self) -> None:
-        """Makes the indexes that are missing, also those that somebody dropped meanwhile."""
-        self._indexed = False
-        with self.writing():
-            pass
+        """Makes the indexes that are missing, also those that somebody dropped meanwhile.
+
+        Has more time than other work: not to be called within a deadline.
+        """
+        with pymongo.timeout(INDEX_S), self.writing() as database:
+            self._create_indexes(database)
 
     def _make_indexes(self, database: MongoDatabase[Document]) -> None:
         """Once for a process: those who write first at the same time wait for one of them."""
@@ -146,12 +149,15 @@ class Database:
         try:
             if self._indexed:
                 return
-            for name, indexes in self.required.items():
-                for index in indexes:  # FerretDB gives up at several that are there already
-                    database[name].create_indexes([index])
+            self._create_indexes(database)
             self._indexed = True
         finally:
             self._indexing.release()
+
+    def _create_indexes(self, database: MongoDatabase[Document]) -> None:
+        for name, indexes in self.required.items():
+            for index in indexes:  # FerretDB gives up at several that are there already
+                database[name].create_indexes([index])
 
     def _open(self) -> MongoDatabase[Document]:
         opened = self._opened

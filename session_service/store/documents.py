@@ -26,8 +26,8 @@ class Layout:
 
     `content` names the dialect's own fields of an entry; `touched` is a time of the head that
     every commit moves on; with `dates` times are BSON dates, else integers of ms;
-    with `last` the head holds the last entry. With `views` each member has a view of the log
-    of its own, whose last message is the greatest that `views` makes of entries.
+    with `last` the head holds the last entry. With `shown` each member has a view of the log of
+    its own, whose last message is the greatest that `shown` makes of its entries.
     """
 
     heads: str
@@ -38,7 +38,7 @@ class Layout:
     created_at: str = "created_at"
     touched: str | None = None
     last: bool = False
-    views: Callable[[Entry], LastMessage] | None = None
+    shown: Callable[[Entry], LastMessage] | None = None
     dates: bool = False
 
     @property
@@ -66,29 +66,9 @@ class Layout:
         if changes.left:
             kept = (*MEMBERS.values(), "read_at")
             update["$unset"] = {f"{k}.{field_of(m)}": "" for m in changes.left for k in kept}
-        if self.views:
-            self._update_views(update, state, changes.entries, self.views)
+        if self.shown:
+            _update_views(update, state, changes.entries, max(map(self.shown, changes.entries)))
         return update
-
-    def _update_views(
-        self,
-        update: Document,
-        state: LogState,
-        entries: Sequence[Entry],
-        shown: Callable[[Entry], LastMessage],
-    ) -> None:
-        """The last message of every view, which are those of `state`; and none stays deleted.
-
-        Who sends and who receives has the log back; what is directed to one concerns nobody else.
-        """
-        last = max(map(shown, entries))._asdict()
-        for view in views_of(state):
-            update.setdefault("$max", {})[view] = last  # documents compare field by field
-        if any(each.to is None for each in entries):
-            update["$set"]["deleted"] = []
-        else:
-            concerned = {name for each in entries for name in (each.sender, each.to)}
-            update["$pullAll"] = {"deleted": sorted(filter(None, concerned))}
 
     def to_document(self, log_id: str, entry: Entry) -> Document:
         document: Document = {
@@ -164,9 +144,26 @@ def to_state(document: Document) -> LogState:
     )
 
 
-def views_of(state: LogState) -> list[str]:
+def last_fields(state: LogState) -> list[str]:
     """Where a head holds last messages: for all who have not cleared it, and for each who has."""
     return ["last", *[f"lasts.{field_of(each)}" for each in state.floors]]
+
+
+def _update_views(
+    update: Document, state: LogState, entries: Sequence[Entry], newest: LastMessage
+) -> None:
+    """The last message of every view, which are those of `state`; and none stays deleted.
+
+    Who sends and who receives has the log back; what is directed to one concerns nobody else.
+    """
+    for field in last_fields(state):
+        # Documents compare field by field.
+        update.setdefault("$max", {})[field] = newest._asdict()
+    if any(each.to is None for each in entries):
+        update["$set"]["deleted"] = []
+    else:
+        concerned = {name for each in entries for name in (each.sender, each.to)}
+        update["$pullAll"] = {"deleted": sorted(filter(None, concerned))}
 
 
 def to_date(at: int) -> datetime:

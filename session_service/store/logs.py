@@ -61,7 +61,7 @@ class LogStore(Generic[H]):
 
     def commit(self, state: LogState, changes: Changes) -> bool:
         where = {"_id": ObjectId(state.id), "seq": state.seq}
-        if self._layout.views:
+        if self._layout.shown:
             where["cleared"] = state.cleared  # or else a new view would miss these entries
         return self._heads.update(where, self._layout.to_update(state, changes))
 
@@ -154,6 +154,11 @@ class LogStore(Generic[H]):
         if before is not None:
             where["seq"] = {"$gt": 0, "$lt": before}
         self._entries.delete(where)
+
+    def raise_floor(self, log_id: str, floor: int) -> None:
+        """Deletes the entries up to that place, which nobody may take or see from now on."""
+        self._heads.update({"_id": ObjectId(log_id)}, {"$max": {"floor": floor}})
+        self.delete_entries(log_id, floor + 1)
 
     def forget_retired(self, log_id: str) -> None:
         self._retired.delete({"_id": ObjectId(log_id)})

@@ -12,8 +12,8 @@ from session_service.store.documents import (
     Layout,
     by_member,
     field_of,
+    last_fields,
     to_state,
-    views_of,
 )
 from session_service.store.numbered import NumberedLogs
 
@@ -23,13 +23,16 @@ MESSAGE_SESSIONS = Layout(
     entries="messages",
     content=("message", "sent_at"),
     touched="updated_at",
-    views=last_message,
+    shown=last_message,
 )
-SHARED = (
-    *("number", "session_id", "users", "type", "title", "description"),
-    *("created_at", "updated_at", "last", "seq", "at", "total", "archived", "deleted"),
+# What lists are made of: what all see, what each sees of its own, and what takes room.
+FLAT = (
+    *("number", "session_id", "users", "type", "created_at", "updated_at"),
+    *("seq", "at", "total", "archived", "deleted"),
 )
-OWN = ("seen", "floors", "lasts", "touched_at", "read_at")
+OWN = ("seen", "floors", "touched_at", "read_at")
+TEXTS = ["title", "description"]
+TIMES = ("time", "at", "sender")
 # How a member's status is written: on which of the two lists it stands.
 STATUSES: Mapping[str, tuple[str | None, Sequence[str]]] = {
     "ACTIVE": (None, ("archived", "deleted")),
@@ -51,11 +54,20 @@ class MessageSessionStore(NumberedLogs[MessageSession]):
         """Stores a session without messages; false when one of this `sessionId` is there."""
         return self.insert_head(session.log.id, to_document(session))
 
-    def of_member(self, member: str) -> list[MessageSession]:
-        """A member's sessions, each as far as this member sees it; in no order."""
-        fields = (*SHARED, *[f"{each}.{field_of(member)}" for each in OWN])
+    def of_member(self, member: str, *, texts: bool) -> list[MessageSession]:
+        """A member's sessions, each as far as this member sees it, without texts if so asked."""
+        field = field_of(member)
+        lasts = ["last", f"lasts.{field}"]
+        told = TEXTS + lasts if texts else [f"{last}.{time}" for last in lasts for time in TIMES]
+        fields = [*FLAT, *[f"{each}.{field}" for each in OWN], *told]
         found = self._heads.find({"members": member, "kind": KIND}, fields=fields)
         return [to_message_session(each, to_state(each)) for each in found]
+
+    def find_many(self, log_ids: Sequence[str]) -> Mapping[str, MessageSession]:
+        """The sessions of these logs, as far as there are any."""
+        where = {"_id": {"$in": [ObjectId(each) for each in log_ids]}}
+        found = (to_message_session(each, to_state(each)) for each in self._heads.find(where))
+        return {each.log.id: each for each in found}
 
     def log_ids(self) -> list[str]:
         """Those of all sessions."""
@@ -72,18 +84,34 @@ class MessageSessionStore(NumberedLogs[MessageSession]):
         return self._heads.update({"_id": ObjectId(log_id), "members": member}, update)
 
     def set_statuses(
-        self, log_ids: Sequence[str], member: str, now: int, status: str, *, unless: str | None
-    ) -> None:
-        """Sets a member's own status in all of them but those on the list `unless`."""
-        only: Document = {unless: {"$ne": member}} if unless else {}
-        update = _own(member, now, status)
-        self._heads.update_each([({"_id": ObjectId(each), **only}, update) for each in log_ids])
+        self,
+        places: Sequence[tuple[str, int | None]],
+        member: str,
+        now: int,
+        status: str,
+        *,
+        only: str | None,
+    ) -> int:
+        """Sets a member's own status where it is `only`, and a log stands at the seq given.
 
-    def add_unread(self, log_id: str, member: str, count: int, now: int) -> bool:
-        """Raises a member's unread count; false where it is no member."""
+        None asks for nothing. Says how many there were.
+        """
+        update, changes = _own(member, now, status), []
+        for log_id, seq in places:
+            where: Document = {"_id": ObjectId(log_id)}
+            if seq is not None:
+                where["seq"] = seq
+            if only is not None:
+                where[STATUSES[only][0] or ""] = member
+            changes.append((where, update))
+        return self._heads.update_each(changes)
+
+    def add_unread(self, log_id: str, member: str, by: str, count: int, now: int) -> bool:
+        """Raises a member's unread count; false where that or `by` is no member."""
         update = _own(member, now, None)
         update["$inc"] = {f"seen.{field_of(member)}": -count}
-        return self._heads.update_once({"_id": ObjectId(log_id), "members": member}, update)
+        where = {"_id": ObjectId(log_id), "members": {"$all": [by, member]}}
+        return self._heads.update_once(where, update)
 
     def set_last(self, state: LogState, last: LastMessage) -> bool:
         """Sets the last message in every view in which it is the greatest.
@@ -91,7 +119,7 @@ class MessageSessionStore(NumberedLogs[MessageSession]):
         False where somebody has got a view of its own since `state` was read.
         """
         where = {"_id": ObjectId(state.id), "cleared": state.cleared}
-        views = dict.fromkeys(views_of(state), last._asdict())
+        views = dict.fromkeys(last_fields(state), last._asdict())
         return self._heads.update(where, {"$max": {**views, "updated_at": last.at}})
 
     def clear(self, log_id: str, member: str, now: int) -> bool:
@@ -112,11 +140,6 @@ class MessageSessionStore(NumberedLogs[MessageSession]):
                 }
             ],
         )
-
-    def raise_floor(self, log_id: str, floor: int) -> None:
-        """Deletes what all members have cleared."""
-        self._heads.update({"_id": ObjectId(log_id)}, {"$max": {"floor": floor}})
-        self.delete_entries(log_id, floor + 1)
 
     def repair(
         self,
@@ -175,8 +198,8 @@ def to_message_session(document: Document, state: LogState) -> MessageSession:
         session_id=document["session_id"],
         users=(first, second),
         type=document["type"],
-        title=document["title"],
-        description=document["description"],
+        title=document.get("title"),
+        description=document.get("description"),
         created_at=document["created_at"],
         updated_at=document["updated_at"],
         log=state,
@@ -189,7 +212,10 @@ def to_message_session(document: Document, state: LogState) -> MessageSession:
 
 
 def _to_last(document: Document | None) -> LastMessage | None:
-    return LastMessage(**document) if document else None
+    if not document:
+        return None
+    sender, text = document.get("sender", ""), document.get("text", "")
+    return LastMessage(document.get("time", 0), document.get("at", 0), sender, text)
 
 
 def _latest(document: Document) -> Iterator[tuple[str, int]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import pytest
 from bson import ObjectId
 
 from session_service.models import Entry
@@ -22,8 +23,8 @@ def overtaken(room: Room, *texts: str) -> Callable[[], None]:
     """What happens to a sender that has read the head and not yet stored anything."""
 
     def step() -> None:
-        for text in texts:
-            room.elsewhere().say(text, "bob")
+        for number, text in enumerate(texts):
+            room.elsewhere().say(text, "bob", key=f"overtaker {number}")
         clear(room)
 
     return step
@@ -43,14 +44,18 @@ def test_a_sender_whose_place_was_cleared_takes_another(room: Room) -> None:
     assert room.say("late", key="key of late").entry == posted.entry
 
 
-def test_those_who_go_together_take_other_places_together(room: Room) -> None:
+@pytest.mark.parametrize("overtakers", [1, 2, 3, 4])
+def test_those_who_go_together_take_other_places(room: Room, overtakers: int) -> None:
     room.store.after["commit"] = lambda: room.store.before.update(
-        {"insert": overtaken(room, "one", "two", "three")}
+        {"insert": overtaken(room, *["x"] * overtakers)}
     )
-    outcomes = together(room, *[partial(room.say, text) for text in ("a", "b")])
-    assert [each.entry.seq for each in outcomes if not isinstance(each, Exception)] == [5, 6]
-    assert stored(room) == ["a", "b"]
-    assert room.state.seq == 6
+    outcomes = together(room, *[partial(room.say, text) for text in ("a", "b", "c")])
+    floor, state = room.state.floor, room.state
+    assert floor == overtakers + 1
+    places = {each.entry.seq for each in outcomes if not isinstance(each, Exception)}
+    assert places == {floor + 1, floor + 2, floor + 3}
+    assert sorted(stored(room)) == ["a", "b", "c"]
+    assert state.seq == floor + 3
 
 
 def test_what_came_too_late_does_not_answer_a_repeat(room: Room) -> None:

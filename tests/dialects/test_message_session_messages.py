@@ -1,12 +1,17 @@
 """The message sessions API: messages, last messages, unread counts, emptying."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from pymongo import MongoClient
 
-from tests.dialects.parties import NO_PART, NOT_YOURS, PREFIX
+from session_service.core import message_log, message_sessions
+from session_service.core.message_log import MessageLog
+from session_service.store.message_sessions import MessageSessionStore
+from tests.dialects.parties import NO_PART, NOT_YOURS, PREFIX, Party
 
 EARLY, NOON, LATE = (f"2024-01-01T{hour}:00:00" for hour in ("06", "12", "18"))
 
@@ -146,6 +151,21 @@ def test_a_last_message_that_is_told_never_moves_back(mia, noah, pair):
     assert noah.last(pair) == mia.last(pair) == ("late", LATE)
     assert noah.texts(pair) == ["between", "noon at last"]
     assert noah.unread(pair) == 2
+
+
+def test_times_of_the_same_second_are_equal(mia, noah, pair):
+    now = mia.says(pair, "first", to=noah.id)["lastMessageTime"]
+    assert noah.says(pair, "second", to=mia.id, at=now)["lastMessage"] == "second"
+    assert mia.tells(pair, "third", now)["lastMessage"] == "third"
+    assert mia.says(pair, "fourth", to=noah.id, at=f"{now}.001")["lastMessage"] == "fourth"
+
+
+def test_who_has_emptied_a_session_is_told_anew(mia, noah, pair):
+    mia.says(pair, "late", to=noah.id, at=LATE)
+    for each in (mia, noah):
+        each.empties(pair)
+    assert mia.tells(pair, "noon", NOON)["lastMessage"] == "noon"
+    assert noah.last(pair) == ("noon", NOON)
 
 
 def test_the_last_message_stays_the_greatest_when_many_tell_and_send_at_once(mia, noah, pair):
@@ -305,6 +325,59 @@ def test_a_key_may_be_used_anew_once_its_message_is_deleted(mia, noah, pair):
     noah.empties(pair)
     mia.says(pair, "y", to=noah.id, key="k")
     assert noah.texts(pair) == ["y"]
+
+
+def test_a_long_session_that_all_have_emptied_is_deleted_piece_by_piece(
+    mia, noah, pair, stored, monkeypatch
+):
+    monkeypatch.setattr(message_log, "SHORT", 3)
+    for i in range(10):
+        mia.says(pair, f"{i}", to=noah.id)
+    mia.empties(pair)
+    assert stored() == 10
+    assert noah.empties(pair)["lastMessage"] is None
+    deadline = time.monotonic() + 20
+    while stored():
+        assert time.monotonic() < deadline, "the messages are not deleted"
+        time.sleep(0.02)
+    mia.says(pair, "after", to=noah.id)
+    assert noah.texts(pair) == ["after"]
+
+
+def test_what_a_crash_left_of_emptied_messages_goes_with_the_next_rebuilding(
+    mia, noah, pair, stored, monkeypatch
+):
+    mia.says(pair, to=noah.id)
+    with monkeypatch.context() as crash:
+        crash.setattr(MessageLog, "delete_cleared", lambda *_: None)
+        for each in (mia, noah):
+            each.empties(pair)
+    assert stored() == 1
+    noah.rebuilds()
+    assert stored() == 0
+
+
+def test_who_empties_while_a_message_is_committed_sees_that_message(
+    database, make_app, call_as, noah, pair, monkeypatch
+):
+    commit = MessageSessionStore.commit
+
+    def emptied_before(*arguments: Any) -> bool:
+        monkeypatch.setattr(MessageSessionStore, "commit", commit)
+        noah.empties(pair)
+        return commit(*arguments)
+
+    monkeypatch.setattr(MessageSessionStore, "commit", emptied_before)
+    Party(call_as(make_app(), "123"), 123).says(pair, "just now", to=noah.id)
+    assert noah.texts(pair) == ["just now"]
+    assert noah.last(pair)[0] == "just now"
+
+
+def test_a_full_session_takes_repeats_alone(mia, noah, pair, monkeypatch):
+    mia.says(pair, "one", to=noah.id, key="k")
+    monkeypatch.setattr(message_sessions, "MOST_MESSAGES", 2)
+    assert mia.says(pair, "two", to=noah.id, code=400) == "this session is full"
+    mia.says(pair, "one", to=noah.id, key="k")
 
 
 def test_emptying_while_others_send_loses_nothing_that_comes_after(mia, noah, pair):

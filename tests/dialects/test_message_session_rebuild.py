@@ -4,6 +4,7 @@ import threading
 from contextlib import nullcontext
 
 import pytest
+from bson import ObjectId
 from click.testing import CliRunner
 from pymongo import MongoClient
 
@@ -58,6 +59,7 @@ def spoken(mia, noah, pair):
         {"$unset": {"last": ""}},
         {"$set": {"last": WRONG}},
         {"$set": {"last.text": "x"}},
+        {"$unset": {"last.text": ""}},
     ],
     ids=str,
 )
@@ -107,6 +109,21 @@ def test_a_session_without_stored_messages_is_left_alone(mia, noah, pair):
     assert noah.last(pair) == ("told", NOON)
 
 
+def test_a_healthy_session_is_left_alone_whoever_has_emptied_it(mia, noah, spoken):
+    for each in (mia, noah):
+        each.empties(spoken)
+    mia.says(spoken, "early", to=noah.id, at="2020-01-01T00:00:00")
+    assert (mia.rebuilds(), noah.rebuilds()) == ((1, 0), (1, 0))
+
+
+def test_who_has_emptied_a_session_leaves_alone_what_the_others_see(mia, noah, spoken):
+    noah.empties(spoken)
+    mia.says(spoken, "five", to=noah.id, at=NOON)
+    mia.tells(spoken, "told", "2025-01-01T00:00:00")
+    assert noah.rebuilds() == (1, 1)
+    assert (noah.last(spoken)[0], mia.last(spoken)[0]) == ("five", "told")
+
+
 def test_nobody_elses_counts_are_touched(mia, noah, spoken):
     mia.raises(spoken, by=5)
     assert mia.unread(spoken) == 6
@@ -133,6 +150,20 @@ def test_a_missing_index_is_made_again(noah, spoken, mongo_uri, database_name):
         assert heads.index_information() != before
         noah.rebuilds()
         assert heads.index_information() == before
+
+
+def test_an_index_that_cannot_be_made_keeps_no_count_from_being_repaired(
+    noah, spoken, plant, mongo_uri, database_name
+):
+    with MongoClient(mongo_uri) as client:
+        messages = client[database_name]["messages"]
+        messages.drop_index("c_1_seq_1")
+        twice = messages.find_one({"seq": 1})
+        messages.insert_one({**twice, "_id": ObjectId(), "key": "other", "created_at": 1})
+        plant({"$set": {"seen.456": 99}})
+        body = {"userId": noah.id, "force": False}
+        noah.ask("POST", "/rebuild-index", body, code=503)
+    assert noah.sees(spoken)["unreadCount"] >= 2
 
 
 def test_it_may_run_while_traffic_goes_on(mia, noah, spoken):

@@ -172,6 +172,13 @@ def test_the_update_time_moves_on_with_what_is_changed(clock, mia, noah, pair):
     assert made < mia.sees(pair)["updateTime"] == noah.sees(pair)["updateTime"]
     shared = noah.sees(pair)["updateTime"]
     clock.ahead_ms += 10_000
+    mia.says(pair, to=noah.id)
+    assert shared < noah.sees(pair)["updateTime"]
+    shared = noah.sees(pair)["updateTime"]
+    clock.ahead_ms += 10_000
+    mia.tells(pair, "older", "2024-01-01T00:00:00")
+    assert noah.sees(pair)["updateTime"] == shared
+    clock.ahead_ms += 10_000
     mia.sets(pair, status="ARCHIVED")
     assert mia.sees(pair)["updateTime"] > shared
     assert noah.sees(pair)["updateTime"] == shared

@@ -71,7 +71,7 @@ class Storm:
             ask(self.service, user, "DELETE", f"/empty?sessionId={self.session}&userId={user}")
 
     def rage(self, *disasters: Any) -> None:
-        jobs = [*((self.write, each) for each in WRITERS)]
+        jobs = [(self.write, each) for each in WRITERS]
         writers = [threading.Thread(target=self.guarded, args=job) for job in jobs]
         others = [
             threading.Thread(target=self.guarded, args=job)

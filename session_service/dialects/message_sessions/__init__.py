@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import schemas.message_sessions as words
+from session_service.core.inbox import Inbox
 from session_service.core.message_sessions import MessageSessions
 from session_service.core.rebuilding import Rebuilding
 from session_service.dialects.dialect import Dialect
 from session_service.dialects.message_sessions.envelope import PREFIX, failure
 from session_service.dialects.message_sessions.listing import add_listing_routes
 from session_service.dialects.message_sessions.managing import (
-    add_batch_routes,
+    add_inbox_routes,
     add_managing_routes,
 )
 from session_service.dialects.message_sessions.messages import (
@@ -22,6 +23,7 @@ from session_service.dialects.message_sessions.upkeep import add_health_route, a
 
 def message_sessions_dialects(
     sessions: MessageSessions,
+    inbox: Inbox,
     rebuilding: Rebuilding,
     *,
     authenticate: Callable[[], None],
@@ -46,10 +48,10 @@ def message_sessions_dialects(
         **shape,
     )
     add_managing_routes(dialect, sessions, title_chars, description_chars)
-    add_listing_routes(dialect, sessions)
+    add_listing_routes(dialect, inbox)
     add_message_routes(dialect, sessions, message_chars)
     add_unread_routes(dialect, sessions)
-    add_batch_routes(dialect, sessions)
+    add_inbox_routes(dialect, inbox)
     add_rebuild_route(dialect, rebuilding)
     add_health_route(public, healthy)
     return dialect, public

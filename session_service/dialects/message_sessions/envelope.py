@@ -28,7 +28,6 @@ MESSAGES: Mapping[str, str] = {
     "strange_receiver": "receiverId: takes no part in the session",
     "session_full": "this session is full",
     "key_reused": "this Idempotency-Key was used for another message",
-    "too_many": "too many requests",
     "unavailable": "the database is not available, try again later",
     "storage_full": "the disk is full, nothing can be stored",
 }
@@ -93,14 +92,12 @@ def records(views: Iterable[View]) -> list[dict[str, Any]]:
     return [record(each) for each in views]
 
 
-def page_of(views: Sequence[View], number: int, size: int) -> dict[str, Any]:
-    """A page of them; `size` over the limit counts as the limit."""
-    size = min(size, words.MOST_PAGE)
-    start = (number - 1) * size
+def paged(found: Sequence[Any], total: int, number: int, size: int) -> dict[str, Any]:
+    """One page of so many records in all."""
     return {
-        "records": records(views[start : start + size]),
-        "total": len(views),
+        "records": found,
+        "total": total,
         "currentPage": number,
         "pageSize": size,
-        "totalPages": -(-len(views) // size),
+        "totalPages": -(-total // size),
     }

@@ -6,8 +6,8 @@ from flask import g
 from marshmallow import Schema, fields
 
 import schemas.message_sessions as words
-from session_service.core.message_sessions import MessageSessions
-from session_service.core.session_views import ACTIVE, View, Wanted, chosen, ordered
+from session_service.core.inbox import Inbox
+from session_service.core.session_views import ACTIVE, Order, View, Wanted, by_activity
 from session_service.core.user_ids import as_integer
 from session_service.dialects.dialect import Dialect
 from session_service.dialects.message_sessions.envelope import (
@@ -15,7 +15,7 @@ from session_service.dialects.message_sessions.envelope import (
     PAGE,
     PREFIX,
     RECORD,
-    page_of,
+    paged,
     records,
     success,
 )
@@ -29,11 +29,29 @@ USER_ID = {
 }
 
 
-def add_listing_routes(dialect: Dialect, sessions: MessageSessions) -> None:
+ORDERS = {
+    "lastMessageTime": by_activity,
+    "createTime": Order(lambda view: view.created_at),
+    "updateTime": Order(lambda view: view.updated_at),
+    "title": Order(lambda view: view.title or "", texts=True),
+    "unreadCount": Order(lambda view: view.unread),
+}
+
+
+def add_listing_routes(dialect: Dialect, inbox: Inbox) -> None:
     page = words.answer("MessageSessionPageAnswer", fields.Nested(words.MessageSessionPage))
 
-    def of(user_id: int, **wanted: Any) -> list[View]:
-        return chosen(sessions.views(g.user, user_id), Wanted(**wanted))
+    def page_of(
+        user_id: int, wanted: Wanted, asked: dict[str, Any], **order: Any
+    ) -> dict[str, Any]:
+        """A page as it is asked for; a size over the limit counts as the limit."""
+        number, size = asked["current_page"], min(asked["page_size"], words.MOST_PAGE)
+        start = (number - 1) * size
+        found, total = inbox.page(g.user, user_id, wanted, start, size, **order)
+        return success(paged(records(found), total, number, size))
+
+    def all_of(user_id: str, wanted: Wanted) -> list[View]:
+        return inbox.all(g.user, user_in_path(user_id), wanted)
 
     @dialect.get(PREFIX)
     @dialect.arguments(words.ListQuery(), location="query")
@@ -43,8 +61,8 @@ def add_listing_routes(dialect: Dialect, sessions: MessageSessions) -> None:
 
         Those that the user has deleted are left out unless `status=DELETED` asks for them.
         """
-        found = of(query["user_id"], type=query["session_type"], status=query["status"])
-        return success(page_of(ordered(found), query["current_page"], query["page_size"]))
+        wanted = Wanted(type=query["session_type"], status=query["status"])
+        return page_of(query["user_id"], wanted, query)
 
     @dialect.post(f"{PREFIX}/query")
     @dialect.arguments(
@@ -67,21 +85,17 @@ def add_listing_routes(dialect: Dialect, sessions: MessageSessions) -> None:
         `keyword` is looked for as it is written, whatever the case, in title, description and
         last message. By `lastMessageTime` a session without messages counts from its creation.
         """
-        wanted = {"type": body["session_type"], "status": body["status"]}
-        found = ordered(
-            of(body["user_id"], keyword=body["keyword"], **wanted),
-            body["order_by"],
-            descending=body["order_direction"] == "DESC",
-        )
-        return success(page_of(found, body["current_page"], body["page_size"]))
+        wanted = Wanted(body["session_type"], body["status"], body["keyword"])
+        descending = body["order_direction"] == "DESC"
+        order = ORDERS[body["order_by"]]
+        return page_of(body["user_id"], wanted, body, order=order, descending=descending)
 
     @dialect.get(USER, parameters=[USER_ID])
     @dialect.arguments(words.OfTypeQuery(), location="query")
     @dialect.answers(200, page, example=success(PAGE), failures=OWN)
     def user_sessions(query: dict[str, Any], user_id: str) -> dict[str, Any]:
         """用户会话列表 · A user's sessions, last activity first."""
-        found = of(checked(user_id), type=query["session_type"])
-        return success(page_of(ordered(found), query["current_page"], query["page_size"]))
+        return page_of(user_in_path(user_id), Wanted(type=query["session_type"]), query)
 
     @dialect.get(f"{USER}/active", parameters=[USER_ID])
     @dialect.arguments(words.LimitQuery(), location="query")
@@ -93,42 +107,42 @@ def add_listing_routes(dialect: Dialect, sessions: MessageSessions) -> None:
     )
     def active_sessions(query: dict[str, Any], user_id: str) -> dict[str, Any]:
         """用户活跃会话 · A user's sessions that are ACTIVE, last activity first."""
-        found = ordered(of(checked(user_id), status=ACTIVE))
-        return success(records(found[: query["limit"]]))
+        wanted = Wanted(status=ACTIVE)
+        found, _ = inbox.page(g.user, user_in_path(user_id), wanted, 0, query["limit"])
+        return success(records(found))
 
     @dialect.get(f"{USER}/unread", parameters=[USER_ID])
     @dialect.arguments(words.PageQuery(), location="query")
     @dialect.answers(200, page, example=success(PAGE), failures=OWN)
     def unread_sessions(query: dict[str, Any], user_id: str) -> dict[str, Any]:
         """用户未读会话 · A user's sessions with unread messages, last activity first."""
-        found = ordered(of(checked(user_id), unread=True))
-        return success(page_of(found, query["current_page"], query["page_size"]))
+        return page_of(user_in_path(user_id), Wanted(unread=True), query)
 
     @dialect.get(f"{USER}/unread/count", parameters=[USER_ID])
-    @dialect.answers(200, number("UnreadSessions"), example=success(3), failures=OWN)
+    @dialect.answers(200, number_answer("UnreadSessions"), example=success(3), failures=OWN)
     def count_unread_sessions(user_id: str) -> dict[str, Any]:
         """用户未读数量 · How many of a user's sessions have unread messages."""
-        return success(len(of(checked(user_id), unread=True)))
+        return success(len(all_of(user_id, Wanted(unread=True))))
 
     @dialect.get(f"{USER}/count", parameters=[USER_ID])
     @dialect.arguments(words.TypeQuery(), location="query")
-    @dialect.answers(200, number("SessionCount"), example=success(12), failures=OWN)
+    @dialect.answers(200, number_answer("SessionCount"), example=success(12), failures=OWN)
     def count_sessions(query: dict[str, Any], user_id: str) -> dict[str, Any]:
         """用户会话数量 · How many sessions a user has."""
-        return success(len(of(checked(user_id), type=query["session_type"])))
+        return success(len(all_of(user_id, Wanted(type=query["session_type"]))))
 
     @dialect.get(f"{USER}/unread/total", parameters=[USER_ID])
-    @dialect.answers(200, number("UnreadMessages"), example=success(7), failures=OWN)
+    @dialect.answers(200, number_answer("UnreadMessages"), example=success(7), failures=OWN)
     def count_unread_messages(user_id: str) -> dict[str, Any]:
         """用户总未读数 · How many unread messages a user has in all sessions."""
-        return success(sum(each.unread for each in of(checked(user_id))))
+        return success(sum(each.unread for each in all_of(user_id, Wanted())))
 
 
-def number(name: str) -> Schema:
+def number_answer(name: str) -> Schema:
     return words.answer(name, fields.Integer())
 
 
-def checked(user_id: str) -> int:
+def user_in_path(user_id: str) -> int:
     """The integer that stands in a path; Invalid where it is none."""
     as_number = as_integer(user_id)
     if as_number is None:

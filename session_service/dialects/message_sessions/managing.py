@@ -7,6 +7,7 @@ from flask import g
 from marshmallow import fields
 
 import schemas.message_sessions as words
+from session_service.core.inbox import Inbox
 from session_service.core.message_sessions import MessageSessions
 from session_service.core.session_views import ACTIVE, ARCHIVED
 from session_service.dialects.dialect import Dialect
@@ -99,6 +100,8 @@ def add_managing_routes(
         """
         return success(record(sessions.clear(g.user, query["session_id"], query["user_id"])))
 
+
+def add_inbox_routes(dialect: Dialect, inbox: Inbox) -> None:
     @dialect.delete(f"{PREFIX}/archived")
     @dialect.arguments(words.ArchivedQuery(), location="query")
     @dialect.answers(
@@ -109,10 +112,8 @@ def add_managing_routes(
 
         With `beforeTime` only those whose last activity was before it.
         """
-        return success(sessions.delete_archived(g.user, query["user_id"], query["before_time"]))
+        return success(inbox.delete_archived(g.user, query["user_id"], query["before_time"]))
 
-
-def add_batch_routes(dialect: Dialect, sessions: MessageSessions) -> None:
     many = words.answer("BatchAnswer", fields.Nested(words.BatchResult))
     asked = {"sessionIds": [SESSION_ID, "SESS_20240101000001"], "userId": 123}
     example = success(
@@ -137,8 +138,6 @@ def add_batch_routes(dialect: Dialect, sessions: MessageSessions) -> None:
         return success(batch(body, ACTIVE))
 
     def batch(body: Mapping[str, Any], status: str) -> dict[str, Any]:
-        updated, failed = sessions.set_statuses(
-            g.user, body["user_id"], body["session_ids"], status
-        )
+        updated, failed = inbox.set_statuses(g.user, body["user_id"], body["session_ids"], status)
         reasons = [{"sessionId": each, "reason": MESSAGES[why]} for each, why in failed.items()]
         return {"updated": updated, "failed": reasons}

@@ -52,9 +52,9 @@ def add_message_routes(dialect: Dialect, sessions: MessageSessions, message_char
 
         In a `GROUP` without `receiverId` all but the sender have it unread; with one all see it,
         and it is unread for the receiver alone. A time that is more than 5 minutes ahead counts
-        as now. The message of the greatest time is the last one, of equal ones the later
-        stored. A session that sender or receiver had deleted is active again for them. A repeat
-        with the same `Idempotency-Key` stores nothing more.
+        as now. The message of the greatest time, in seconds, is the last one, of equal ones the
+        later stored. A session that sender or receiver had deleted is active again for them. A
+        repeat with the same `Idempotency-Key` stores nothing more.
         """
         view = sessions.send(
             g.user,
@@ -116,7 +116,10 @@ def add_unread_routes(dialect: Dialect, sessions: MessageSessions) -> None:
         200, ONE_RECORD, example=success(RECORD | {"unreadCount": 1}), failures=ONE_SESSION
     )
     def increment_unread(body: dict[str, Any]) -> dict[str, Any]:
-        """增加未读数 · Raise the unread count of any member of a session of the caller's."""
+        """增加未读数 · Raise the unread count of any member of a session of the caller's.
+
+        An admin may do so in any session.
+        """
         view = sessions.add_unread(g.user, body["session_id"], body["user_id"], body["increment"])
         return success(record(view))
 

@@ -66,12 +66,15 @@ class Account:
     id: int
     username: str = ""
     email: str | None = None
+    phone: str | None = None
     nickname: str | None = None
     avatar_url: str | None = None
     password_hash: str = field(default="", repr=False)
     role: Role = "user"
     status: AccountStatus = "active"
     created_at: int = 0
+    updated_at: int = 0
+    last_login_at: int | None = None
     password_version: int = 0
     password_changed_at: int = 0
 

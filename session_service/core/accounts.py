@@ -4,7 +4,7 @@ See docs/accounts.md; source: 会话 API, `auth.py` - 用户认证.
 """
 
 import unicodedata
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
@@ -14,6 +14,7 @@ from session_service.core.user_ids import as_integer
 from session_service.errors import Conflict, Forbidden, NotFound
 from session_service.models import ADMIN, Account, AccountStatus, Role
 
+UNIQUE = ("username", "email")
 SELECTORS = dict.fromkeys(range(0xFE00, 0xFE10))  # of variants of a character
 
 
@@ -39,7 +40,14 @@ class AccountStore(Protocol):
     def set_password(self, account: Account, password_hash: str, now: int) -> bool:
         """Changes the password and moves its version on; false when another did before."""
 
-    def set_status(self, account_id: int, status: AccountStatus) -> None: ...
+    def set_status(self, account_id: int, status: AccountStatus, now: int) -> None: ...
+
+    def update(
+        self, account_id: int, changes: Mapping[str, str | None], keys: Mapping[str, str], now: int
+    ) -> bool:
+        """Sets fields, None takes one away; false when a name or an e-mail is taken."""
+
+    def note_login(self, account_id: int, now: int) -> None: ...
 
     def bury(self, account_id: int) -> None:
         """Deletes an account, but for its id."""
@@ -83,7 +91,16 @@ class Accounts:
         self._registration = registration
         self._reserved = {key_of(name) for name in reserved}
 
-    def register(self, username: str, email: str, password: str) -> Account:
+    def register(
+        self,
+        username: str,
+        email: str | None,
+        password: str,
+        *,
+        phone: str | None = None,
+        nickname: str | None = None,
+        avatar_url: str | None = None,
+    ) -> Account:
         """A new ordinary account.
 
         Raises Forbidden where registration is switched off, and Conflict with the code
@@ -91,14 +108,42 @@ class Accounts:
         """
         if not self._registration:
             raise Forbidden("registration is switched off", code="no_registration")
-        for given, code in ((email, "email_taken"), (username, "username_taken")):
-            if key_of(given) in self._reserved:
-                raise Conflict("reserved", code=code)
-        return self._create(username, email, password, "user")
+        self._refuse_reserved(username, email)
+        account = Account(0, username, email, phone=phone, nickname=nickname, avatar_url=avatar_url)
+        return self._create(account, password)
+
+    def update(
+        self, account_id: int, changes: Mapping[str, str | None], password: str | None = None
+    ) -> Account:
+        """Changes some of username, email, phone, nickname and avatar_url, and the password.
+
+        None takes a field away. NotFound, or Conflict as `register`.
+        """
+        account = self._present(account_id)
+        new = {name: value for name, value in changes.items() if getattr(account, name) != value}
+        self._refuse_reserved(new.get("username"), new.get("email"))
+        if new:
+            keys = {f"{name}_key": key_of(value) for name in UNIQUE if (value := new.get(name))}
+            with self._store.deadline():
+                if not self._store.update(account_id, new, keys, self._clock()):
+                    self._refuse_taken(new.get("username"), new.get("email"), but=account_id)
+                self._changed()
+        if password is not None:
+            self.change_password(account_id, password)
+        return self._present(account_id)
+
+    def by_id(self, account_id: int) -> Account:
+        """The account of that id; NotFound where there is none, or none any more."""
+        return self._present(account_id)
+
+    def note_login(self, account: Account) -> None:
+        """Notes that somebody has logged in just now."""
+        with self._store.deadline():
+            self._store.note_login(account.id, self._clock())
 
     def create_admin(self, username: str, email: str | None, password: str) -> Account:
         """A new admin; Conflict as `register`. An existing account is never changed."""
-        account = self._create(username, email, password, ADMIN)
+        account = self._create(Account(0, username, email, role=ADMIN), password)
         with self._store.deadline():
             self._store.list_admin(account.id)
         return account
@@ -153,14 +198,14 @@ class Accounts:
         """Refuses the account's logins and tokens; Conflict for the last active admin."""
         with self._store.deadline():
             self._leave_office(self._present(account_id))
-            self._store.set_status(account_id, "disabled")
+            self._store.set_status(account_id, "disabled", self._clock())
             self._changed()
 
     def enable(self, account_id: int) -> None:
         """Takes `disable` back; tokens of before hold again."""
         with self._store.deadline():
             account = self._present(account_id)
-            self._store.set_status(account_id, "active")
+            self._store.set_status(account_id, "active", self._clock())
             if account.role == ADMIN:
                 self._store.list_admin(account_id)
             self._changed()
@@ -200,20 +245,21 @@ class Accounts:
             raise NotFound("no such account", code="no_such_account")
         return account
 
-    def _create(self, username: str, email: str | None, password: str, role: Role) -> Account:
-        self._refuse_taken(username, email)
+    def _create(self, account: Account, password: str) -> Account:
+        """Stores a new account, still without id, password and times."""
+        self._refuse_taken(account.username, account.email)
         hashed = self._passwords.hash(password)
         with self._store.deadline():
-            account = Account(
+            now = self._clock()
+            account = replace(
+                account,
                 id=self._store.next_id(),
-                username=username,
-                email=email,
                 password_hash=hashed,
-                role=role,
-                created_at=self._clock(),
+                created_at=now,
+                updated_at=now,
             )
             while not self._insert(account):
-                self._refuse_taken(username, email)
+                self._refuse_taken(account.username, account.email)
                 account = replace(account, id=self._store.next_id())  # the counter was set back
         return account
 
@@ -223,10 +269,17 @@ class Accounts:
         stored = self._store.insert(account, key_of(account.username), email_key)
         return stored or self._store.find(account.id) == account
 
-    def _refuse_taken(self, username: str, email: str | None) -> None:
+    def _refuse_taken(
+        self, username: str | None, email: str | None, but: int | None = None
+    ) -> None:
         for name, code in ((email, "email_taken"), (username, "username_taken")):
-            if name and self.find(name):
+            if name and (found := self.find(name)) and found.id != but:
                 raise Conflict("that account exists", code=code)
+
+    def _refuse_reserved(self, username: str | None, email: str | None) -> None:
+        for name, code in ((email, "email_taken"), (username, "username_taken")):
+            if name and key_of(name) in self._reserved:
+                raise Conflict("reserved", code=code)
 
     def _leave_office(self, account: Account) -> None:
         if account.role != ADMIN or account.status != "active":

@@ -26,4 +26,5 @@ class Login:
             self._limit.failed(ticket)
             raise Unauthorized("wrong name or password", code="wrong_login")
         self._limit.succeeded(ticket)
+        self._accounts.note_login(account)
         return account

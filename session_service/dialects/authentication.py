@@ -26,7 +26,7 @@ LEEWAY_S = 60  # for `iat` and `nbf`: peers' clocks
 
 
 class Authentication:
-    """Sets `g.user` from the request's token; or raises Unauthorized.
+    """Sets `g.user` and `g.claims` from the request's token; or raises Unauthorized.
 
     Verifying a signature costs more than the rest of a small request, so what a token said is
     remembered by its text; whether it still holds is looked at each time.
@@ -46,7 +46,7 @@ class Authentication:
         claims = self._known.get(token) or self._remember(token)
         if claims.expires_at <= self._now():
             raise Unauthorized("the token has expired", code="bad_token")
-        g.user = self._judge(claims)
+        g.user, g.claims = self._judge(claims), claims
 
     def _remember(self, token: str) -> Claims:
         self._known[token] = claims = read_token(token)

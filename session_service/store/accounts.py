@@ -1,6 +1,6 @@
 """Accounts, their ids, and the list of admins: the collections `accounts` and `counters`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from pymongo import ASCENDING, IndexModel
@@ -39,15 +39,41 @@ class AccountStore:
             "_id": account.id,
             "username": account.username,
             "username_key": username_key,
+            "email": account.email,
+            "email_key": email_key,
+            "phone": account.phone,
+            "nickname": account.nickname,
+            "avatar_url": account.avatar_url,
             "password_hash": account.password_hash,
             "role": account.role,
             "status": account.status,
             "created_at": account.created_at,
+            "updated_at": account.updated_at,
             "password_version": account.password_version,
         }
-        if account.email is not None:
-            document |= {"email": account.email, "email_key": email_key}
-        return self._accounts.insert([document])
+        told = {name: value for name, value in document.items() if value is not None}
+        return self._accounts.insert([told])
+
+    def update(
+        self, account_id: int, changes: Mapping[str, str | None], keys: Mapping[str, str], now: int
+    ) -> bool:
+        """Sets fields, or takes them away where they are None; false when one's key is taken.
+
+        `keys` holds the keys of a username or an e-mail among the changes. False also where the
+        account is deleted.
+        """
+        given = {name: value for name, value in changes.items() if value is not None}
+        update: Document = {"$set": {**given, **keys, "updated_at": now}}
+        cleared = [name for name in changes if name not in given]
+        if cleared:
+            cleared += ["email_key"] if "email" in cleared else []
+            update["$unset"] = dict.fromkeys(cleared, "")
+        return self._accounts.update({"_id": account_id, "status": {"$ne": "deleted"}}, update)
+
+    def note_login(self, account_id: int, now: int) -> None:
+        """Notes when somebody logged in last."""
+        there = {"_id": account_id, "status": {"$ne": "deleted"}}
+        self._accounts.update(there, {"$max": {"last_login_at": now}})
 
     def find(self, account_id: int) -> Account | None:
         """The account, also where it is deleted and only its id is left."""
@@ -77,14 +103,15 @@ class AccountStore:
                     "password_hash": password_hash,
                     "password_version": version + 1,
                     "password_changed_at": now,
+                    "updated_at": now,
                 }
             },
         )
 
-    def set_status(self, account_id: int, status: AccountStatus) -> None:
+    def set_status(self, account_id: int, status: AccountStatus, now: int) -> None:
         """Sets it, unless the account is deleted."""
         there = {"_id": account_id, "status": {"$ne": "deleted"}}
-        self._accounts.update(there, {"$set": {"status": status}})
+        self._accounts.update(there, {"$set": {"status": status, "updated_at": now}})
 
     def bury(self, account_id: int) -> None:
         """Deletes an account, but for its id."""
@@ -120,12 +147,15 @@ def to_account(document: Document) -> Account:
         id=document["_id"],
         username=document["username"],
         email=document.get("email"),
+        phone=document.get("phone"),
         nickname=document.get("nickname"),
         avatar_url=document.get("avatar_url"),
         password_hash=document["password_hash"],
         role=document["role"],
         status=document["status"],
         created_at=document["created_at"],
+        updated_at=document.get("updated_at") or document["created_at"],
+        last_login_at=document.get("last_login_at"),
         password_version=document["password_version"],
         password_changed_at=document.get("password_changed_at", 0),
     )

@@ -34,6 +34,7 @@ from session_service.dialects.json import OrjsonProvider
 from session_service.dialects.message_sessions import message_sessions_dialects
 from session_service.dialects.metrics import add_metrics_route
 from session_service.dialects.openapi import OPENAPI_SETTINGS, ServiceApi
+from session_service.dialects.phoebe import phoebe_dialects
 from session_service.dialects.request_log import configure_logging, log_requests
 from session_service.dialects.service import docs_pages, service_dialect
 from session_service.dialects.sessions import sessions_dialect
@@ -121,6 +122,15 @@ def apis_of(
             title_chars=limits.title_chars,
             description_chars=limits.description_chars,
             message_chars=limits.message_chars,
+        ),
+        *phoebe_dialects(
+            core.accounts,
+            core.login,
+            core.index_pool,
+            authenticate=authenticate,
+            address=client_address(config.trusted_proxies),
+            revoke=core.standing.revoke,
+            delete=core.leaving,
         ),
     )
 

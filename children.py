@@ -20,6 +20,7 @@ APIS = (
     "chats",
     "conversations",
     "message-sessions",
+    "phoebe",
 )  # those of `app.apis_of`, as announced
 PAUSE_S = 1.0
 

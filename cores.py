@@ -10,6 +10,7 @@ from session_service.core.chats import Chats
 from session_service.core.conversations import Conversations
 from session_service.core.files import Files
 from session_service.core.inbox import Inbox
+from session_service.core.index_pool import IndexPool
 from session_service.core.leaving import Leaving
 from session_service.core.login import Login
 from session_service.core.login_limit import LoginLimit
@@ -36,6 +37,7 @@ from session_service.store.chats import ChatStore
 from session_service.store.conversations import ConversationStore
 from session_service.store.database import Database
 from session_service.store.files import FileStore
+from session_service.store.index_pool import IndexPoolStore
 from session_service.store.message_sessions import MessageSessionStore
 from session_service.store.sessions import SessionStore
 from session_service.store.standing import StandingStore
@@ -57,6 +59,7 @@ class Cores:
     rebuilding: Rebuilding
     people: People
     files: Files
+    index_pool: IndexPool
     leaving: Leaving
     keepers: tuple[Keeper, ...]
 
@@ -80,6 +83,7 @@ def build(config: Config, database: Database, metrics: Metrics) -> Cores:
     session_store = MessageSessionStore(database)
     counted = metrics.messages("message_sessions")
     member_log = MessageLog(session_store, clock=now_ms, stored=counted)
+    pool = IndexPool(IndexPoolStore(database), account_store.find, clock=now_ms)
     people, files = People(account_store), files_on(database, config)
     conversations, orders = conversations_on(database, metrics, people, files)
     return Cores(
@@ -95,8 +99,9 @@ def build(config: Config, database: Database, metrics: Metrics) -> Cores:
         rebuilding=Rebuilding(session_store, member_log.delete_cleared),
         people=people,
         files=files,
-        leaving=Leaving(accounts, sessions, chats),
-        keepers=(session_log, chat_log, files),  # nobody deletes other logs
+        index_pool=pool,
+        leaving=Leaving(accounts, sessions, chats, pool),
+        keepers=(session_log, chat_log, files, pool),  # nobody deletes other logs
     )
 
 

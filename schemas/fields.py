@@ -13,6 +13,7 @@ from marshmallow import EXCLUDE, Schema, fields
 BODY_MESSAGES: Mapping[str, str] = {
     "missing": "A JSON object is required.",
     "not_object": "Must be a JSON object.",
+    "not_list": "Must be a JSON list.",
     "not_json": "Must be valid JSON in UTF-8.",
     "incomplete": "Could not be read to its end.",
     "nul": "Must not hold NUL characters.",

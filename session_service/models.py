@@ -79,6 +79,24 @@ class Account:
     password_changed_at: int = 0
 
 
+IndexStatus = Literal["AVAILABLE", "ASSIGNED", "DISABLED"]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolIndex:
+    """An index of the knowledge base's provider that users are given one of; times in ms."""
+
+    id: int
+    index_id: str
+    category_id: str
+    name: str | None
+    status: IndexStatus
+    user_id: int | None
+    assigned_at: int | None
+    created_at: int
+    updated_at: int
+
+
 @dataclass(frozen=True, slots=True)
 class FirstAdmin:
     """The admin whom the configuration names."""

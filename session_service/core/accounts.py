@@ -136,6 +136,14 @@ class Accounts:
         """The account of that id; NotFound where there is none, or none any more."""
         return self._present(account_id)
 
+    def by_username(self, username: str) -> Account:
+        """The account of that username; NotFound."""
+        with self._store.deadline():
+            account = self._store.find_by_username(key_of(username))
+        if account is None:
+            raise NotFound("no such account", code="no_such_account")
+        return account
+
     def note_login(self, account: Account) -> None:
         """Notes that somebody has logged in just now."""
         with self._store.deadline():

@@ -1,7 +1,8 @@
-"""What goes with a user who is deleted: the account, its sessions and chats."""
+"""What goes with a user who is deleted: the account, its sessions and chats, its index."""
 
 from session_service.core.accounts import Accounts
 from session_service.core.chats import Chats
+from session_service.core.index_pool import IndexPool
 from session_service.core.sessions import Sessions
 from session_service.models import User
 
@@ -9,8 +10,11 @@ from session_service.models import User
 class Leaving:
     """Deletes a user and all that is the user's alone."""
 
-    def __init__(self, accounts: Accounts, sessions: Sessions, chats: Chats) -> None:
+    def __init__(
+        self, accounts: Accounts, sessions: Sessions, chats: Chats, pool: IndexPool
+    ) -> None:
         self._accounts = accounts
+        self._pool = pool
         self._sessions = sessions
         self._chats = chats
 
@@ -20,6 +24,7 @@ class Leaving:
         Raises NotFound where there never was such an account, Conflict for the last active admin.
         """
         self._accounts.delete(account_id)
+        self._pool.release(account_id)
         user = User(str(account_id), "")
         for session in self._sessions.list(user)[0]:
             self._sessions.delete(user, session.id)

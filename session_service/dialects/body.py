@@ -36,7 +36,7 @@ class BodyParser(FlaskParser):
     DEFAULT_VALIDATION_STATUS = 400
 
     def load_json(self, req: Request, schema: Any) -> Any:
-        body = read_object()
+        body = read_list() if schema.many else read_object()
         if body is None:
             raise Invalid(errors={"body": ["missing"]})
         return body
@@ -57,15 +57,28 @@ def read_object() -> dict[str, Any] | None:
 
     Raises TooLarge, UnsupportedType or Invalid.
     """
+    value = _read_json()
+    if value is not None and not isinstance(value[0], dict):
+        raise Invalid(errors={"body": ["not_object"]})
+    return value[0] if value else None
+
+
+def read_list() -> list[Any] | None:
+    """The same of a JSON list."""
+    value = _read_json()
+    if value is not None and not isinstance(value[0], list):
+        raise Invalid(errors={"body": ["not_list"]})
+    return value[0] if value else None
+
+
+def _read_json() -> tuple[Any] | None:
+    """The body's value, or None where there is no body at all."""
     raw = read_body(current_app.config["MAX_CONTENT_LENGTH"])
     if not raw:
         return None
     if not _is_json(request) or _is_encoded(request):
         raise UnsupportedType("the body must be JSON in UTF-8")
-    value = parse(raw)
-    if not isinstance(value, dict):
-        raise Invalid(errors={"body": ["not_object"]})
-    return value
+    return (parse(raw),)
 
 
 def read_form() -> dict[str, str]:

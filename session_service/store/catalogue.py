@@ -11,6 +11,7 @@ from session_service.store.conversations import CONVERSATIONS, ConversationStore
 from session_service.store.database import Database
 from session_service.store.documents import Layout
 from session_service.store.files import FileStore
+from session_service.store.index_pool import IndexPoolStore
 from session_service.store.message_sessions import MESSAGE_SESSIONS, MessageSessionStore
 from session_service.store.sessions import CHATS, SessionStore
 from session_service.store.standing import StandingStore
@@ -21,6 +22,7 @@ STORES: tuple[Callable[[Database], object], ...] = (
     ChatStore,
     ConversationStore,
     MessageSessionStore,
+    IndexPoolStore,
     FileStore,
     AccountStore,
     StandingStore,

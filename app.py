@@ -127,10 +127,14 @@ def apis_of(
             core.accounts,
             core.login,
             core.index_pool,
+            core.notes,
             authenticate=authenticate,
             address=client_address(config.trusted_proxies),
             revoke=core.standing.revoke,
             delete=core.leaving,
+            title_chars=limits.title_chars,
+            note_chars=limits.note_chars,
+            comment_chars=limits.comment_chars,
         ),
     )
 

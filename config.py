@@ -27,6 +27,8 @@ class Limits:
     description_chars: int = 2_000
     message_chars: int = 10_000
     assistant_chars: int = 100_000
+    note_chars: int = 100_000
+    comment_chars: int = 2_000
     upload_bytes: int = 20 * 1024 * 1024
     upload_quota_bytes: int = 500 * 1024 * 1024
 
@@ -199,6 +201,8 @@ def _limits(env: Environment) -> Limits:
         title_chars=env.whole("MAX_TITLE_CHARS", limits.title_chars, 1, 10_000),
         description_chars=env.whole("MAX_DESCRIPTION_CHARS", limits.description_chars, 1, 100_000),
         message_chars=env.whole("MAX_MESSAGE_CHARS", limits.message_chars, 1, 1_000_000),
+        note_chars=env.whole("MAX_NOTE_CHARS", limits.note_chars, 1, 1_000_000),
+        comment_chars=env.whole("MAX_COMMENT_CHARS", limits.comment_chars, 1, 100_000),
         assistant_chars=env.whole("MAX_ASSISTANT_CHARS", limits.assistant_chars, 1, 1_000_000),
     )
 

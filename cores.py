@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from config import Config
@@ -16,6 +17,7 @@ from session_service.core.login import Login
 from session_service.core.login_limit import LoginLimit
 from session_service.core.message_log import MessageLog
 from session_service.core.message_sessions import MessageSessions
+from session_service.core.notes import Notes
 from session_service.core.orders import Orders
 from session_service.core.people import People
 from session_service.core.rebuilding import Rebuilding
@@ -24,8 +26,9 @@ from session_service.core.standing import Standing
 from session_service.core.waiting import Waiters
 from session_service.file_types import sniff
 from session_service.housekeeping import Keeper
+from session_service.knowledge.text_index import Text, TextIndex
 from session_service.metrics.measures import Metrics
-from session_service.models import ReplyEngine, Session
+from session_service.models import Note, ReplyEngine, Session
 from session_service.native import beside_the_loop
 from session_service.passwords import Argon2Passwords
 from session_service.replies import load_engine
@@ -39,6 +42,7 @@ from session_service.store.database import Database
 from session_service.store.files import FileStore
 from session_service.store.index_pool import IndexPoolStore
 from session_service.store.message_sessions import MessageSessionStore
+from session_service.store.notes import NoteStore
 from session_service.store.sessions import SessionStore
 from session_service.store.standing import StandingStore
 
@@ -60,6 +64,7 @@ class Cores:
     people: People
     files: Files
     index_pool: IndexPool
+    notes: Notes
     leaving: Leaving
     keepers: tuple[Keeper, ...]
 
@@ -83,6 +88,7 @@ def build(config: Config, database: Database, metrics: Metrics) -> Cores:
     session_store = MessageSessionStore(database)
     counted = metrics.messages("message_sessions")
     member_log = MessageLog(session_store, clock=now_ms, stored=counted)
+    notes = Notes(NoteStore(database), words_of, clock=now_ms)
     pool = IndexPool(IndexPoolStore(database), account_store.find, clock=now_ms)
     people, files = People(account_store), files_on(database, config)
     conversations, orders = conversations_on(database, metrics, people, files)
@@ -100,7 +106,8 @@ def build(config: Config, database: Database, metrics: Metrics) -> Cores:
         people=people,
         files=files,
         index_pool=pool,
-        leaving=Leaving(accounts, sessions, chats, pool),
+        notes=notes,
+        leaving=Leaving(accounts, sessions, chats, notes, pool),
         keepers=(session_log, chat_log, files, pool),  # nobody deletes other logs
     )
 
@@ -125,6 +132,11 @@ def conversations_on(
     waiters = Waiters(store.seqs, store.commits)
     conversations = Conversations(store, log, people, waiters, files, clock=now_ms)
     return conversations, Orders(store, conversations)
+
+
+def words_of(notes: Sequence[Note]) -> TextIndex:
+    """An index of notes by their words."""
+    return TextIndex(Text(each.id, each.title or "", each.content) for each in notes)
 
 
 def files_on(database: Database, config: Config) -> Files:

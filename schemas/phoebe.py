@@ -5,12 +5,13 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from schemas.accounts import EmailAddress, Password, Username
-from schemas.fields import CamelCase, Count, Name, Text, Vocabulary, Whole
+from schemas.fields import AnyText, CamelCase, Count, Name, Prose, Text, Vocabulary, Whole
+from schemas.times import ZonedMoment
 
 MOST_ID = 2**53 - 1
 MOST_URL = 2048
 MOST_FOREIGN_ID = 200
-MOST_AT_ONCE = 1000
+MOST_TAGS, MOST_TAG = 50, 50
 A_TIME = {"format": "date-time", "example": "2026-01-09T02:00:00.000Z"}
 INDEX_STATUSES = ("AVAILABLE", "ASSIGNED", "DISABLED")
 
@@ -63,6 +64,70 @@ class NewIndex(CamelCase):
     index_id = Name(MOST_FOREIGN_ID, required=True)
     category_id = Name(MOST_FOREIGN_ID, required=True)
     index_name = Name(200, allow_none=True, load_default=None)
+
+
+def new_note(title: int, content: int, comment: int) -> Schema:
+    """The body that brings a note; limits in characters."""
+
+    class NewNote(CamelCase):
+        source = Name(MOST_FOREIGN_ID, required=True)
+        title = Name(title, allow_none=True, load_default=None)
+        content = Text(content, required=True)
+        comment = Prose(comment, allow_none=True, load_default=None)
+        tags = tag_list(load_default=None)
+        created_at = ZonedMoment(required=True)
+
+    return NewNote()
+
+
+def note_change(title: int, content: int, comment: int) -> Schema:
+    """The body that changes a note; limits in characters."""
+
+    class NoteChange(CamelCase):
+        source = Name(MOST_FOREIGN_ID)
+        title = Name(title, allow_none=True)
+        content = Text(content)
+        comment = Prose(comment, allow_none=True)
+        tags = tag_list()
+        created_at = ZonedMoment()
+
+    return NoteChange()
+
+
+def tag_list(**kwargs: Any) -> fields.Field[Any]:
+    """A note's tags; none for null."""
+    return fields.List(
+        Name(MOST_TAG),
+        allow_none=True,
+        validate=validate.Length(0, MOST_TAGS, error="Must be at most {max} tags."),
+        **kwargs,
+    )
+
+
+class NotesQuery(CamelCase):
+    source = AnyText(MOST_FOREIGN_ID, load_default=None)
+    tag = AnyText(MOST_TAG, load_default=None)
+    q = AnyText(1000, load_default=None, metadata={"description": "words to look for"})
+    limit = Count(1, 1000, load_default=None)
+    before = Count(1, MOST_ID, load_default=None, metadata={"description": "a note's id"})
+
+
+class NoteStored(Vocabulary):
+    id = fields.Integer(required=True)
+    status = fields.String(required=True, validate=validate.OneOf(("stored", "deleted")))
+
+
+class NoteShown(CamelCase):
+    id = fields.Integer(required=True)
+    user_id = fields.Integer(required=True)
+    source = fields.String(required=True)
+    title = fields.String(required=True, allow_none=True)
+    content = fields.String(required=True)
+    comment = fields.String(required=True, allow_none=True)
+    tags = fields.List(fields.String(), required=True)
+    status = fields.String(required=True, validate=validate.OneOf(("active", "deleted")))
+    created_at = fields.String(required=True, metadata=A_TIME)
+    updated_at = fields.String(required=True, metadata=A_TIME)
 
 
 class PhoebeUser(CamelCase):

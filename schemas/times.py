@@ -12,6 +12,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?", re.ASCII
 )
+ZONED = re.compile(r":\d\d([.,]\d+)?(Z|[+-]\d\d(:?\d\d)?)\Z")
 A_TIME = {"type": "string", "example": "2024-01-01T00:00:00"}
 
 
@@ -37,6 +38,19 @@ class Moment(fields.Field[int]):
         if since < timedelta():
             raise self.make_error("not_moment")
         return since // timedelta(milliseconds=1)
+
+
+class ZonedMoment(Moment):
+    """The same, with its zone."""
+
+    default_error_messages: Messages = {
+        "not_moment": "Must be a time like 2026-01-09T10:00:00+08:00, with its zone.",
+    }
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, str) or not ZONED.search(value):
+            raise self.make_error("not_moment")
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class QueryMoment(Moment):

@@ -79,6 +79,22 @@ class Account:
     password_changed_at: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a user has noted down; of a deleted one nobody is told. Times in ms."""
+
+    id: int
+    user_id: int
+    source: str
+    title: str | None
+    content: str
+    comment: str | None
+    tags: tuple[str, ...]
+    status: Literal["active", "deleted"]
+    created_at: int
+    updated_at: int
+
+
 IndexStatus = Literal["AVAILABLE", "ASSIGNED", "DISABLED"]
 
 

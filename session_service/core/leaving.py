@@ -1,8 +1,9 @@
-"""What goes with a user who is deleted: the account, its sessions and chats, its index."""
+"""What goes with a user who is deleted: the account and all that is its own."""
 
 from session_service.core.accounts import Accounts
 from session_service.core.chats import Chats
 from session_service.core.index_pool import IndexPool
+from session_service.core.notes import Notes
 from session_service.core.sessions import Sessions
 from session_service.models import User
 
@@ -11,9 +12,10 @@ class Leaving:
     """Deletes a user and all that is the user's alone."""
 
     def __init__(
-        self, accounts: Accounts, sessions: Sessions, chats: Chats, pool: IndexPool
+        self, accounts: Accounts, sessions: Sessions, chats: Chats, notes: Notes, pool: IndexPool
     ) -> None:
         self._accounts = accounts
+        self._notes = notes
         self._pool = pool
         self._sessions = sessions
         self._chats = chats
@@ -24,6 +26,7 @@ class Leaving:
         Raises NotFound where there never was such an account, Conflict for the last active admin.
         """
         self._accounts.delete(account_id)
+        self._notes.delete_all(account_id)
         self._pool.release(account_id)
         user = User(str(account_id), "")
         for session in self._sessions.list(user)[0]:

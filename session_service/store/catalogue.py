@@ -13,6 +13,7 @@ from session_service.store.documents import Layout
 from session_service.store.files import FileStore
 from session_service.store.index_pool import IndexPoolStore
 from session_service.store.message_sessions import MESSAGE_SESSIONS, MessageSessionStore
+from session_service.store.notes import NoteStore
 from session_service.store.sessions import CHATS, SessionStore
 from session_service.store.standing import StandingStore
 
@@ -23,6 +24,7 @@ STORES: tuple[Callable[[Database], object], ...] = (
     ConversationStore,
     MessageSessionStore,
     IndexPoolStore,
+    NoteStore,
     FileStore,
     AccountStore,
     StandingStore,

@@ -55,7 +55,21 @@ def code_shape(body: dict[str, Any], status: int) -> bool:
     return named and bool(body["message"]) and body["data"] is None
 
 
+def error_shape(body: dict[str, Any], status: int) -> bool:
+    if body.keys() == {"error", "details"}:
+        return status == 400 and bool(body["details"])
+    return body.keys() == {"error"} and isinstance(body["error"], str)
+
+
 SAMPLES = {
+    "phoebe": Sample(
+        "POST",
+        "/api/v1/notes",
+        {"source": "x", "content": "x", "createdAt": "2026-01-09T10:00:00+08:00"},
+        "content",
+        100_000,
+        error_shape,
+    ),
     "message-sessions": Sample(
         "POST",
         "/api/v1/message-sessions",

@@ -30,7 +30,39 @@ READ_BY_POST = {
 }
 TALKED = {"type": "general", "title": "x", "member_ids": [8]}
 MANAGING = "/api/v1/message-sessions"
+USERS, POOL = "/api/v1/users", "/api/admin/index-pool"
+INDEX = {"indexId": "i", "categoryId": "c"}
+NOTE = {"source": "x", "content": "x", "createdAt": "2026-01-09T10:00:00+08:00"}
 OPERATIONS = [
+    f"POST {USERS}/login",
+    f"POST {USERS}/logout",
+    f"GET {USERS}/me",
+    f"POST {USERS}",
+    f"GET {USERS}",
+    f"GET {USERS}/stats",
+    f"GET {USERS}/{{user_id}}",
+    f"GET {USERS}/username/{{username}}",
+    f"PUT {USERS}/{{user_id}}",
+    f"DELETE {USERS}/{{user_id}}",
+    f"POST {USERS}/{{user_id}}/enable",
+    f"POST {USERS}/{{user_id}}/disable",
+    "POST /api/v1/notes",
+    "GET /api/v1/notes",
+    "GET /api/v1/notes/{note_id}",
+    "PUT /api/v1/notes/{note_id}",
+    "DELETE /api/v1/notes/{note_id}",
+    f"POST {POOL}",
+    f"POST {POOL}/batch",
+    f"GET {POOL}",
+    f"GET {POOL}/stats",
+    f"GET {POOL}/available",
+    f"GET {POOL}/assigned",
+    f"GET {POOL}/user/{{user_id}}",
+    f"POST {POOL}/assign/{{user_id}}",
+    f"POST {POOL}/release/{{user_id}}",
+    f"POST {POOL}/{{number}}/disable",
+    f"POST {POOL}/{{number}}/enable",
+    f"DELETE {POOL}/{{number}}",
     f"POST {MANAGING}",
     f"GET {MANAGING}",
     f"PUT {MANAGING}/{{session_id}}",
@@ -123,6 +155,12 @@ def real(app, call_as):
     session = caller("POST", MANAGING, shared).json["data"]["sessionId"]
     ids |= {"user_id": 7, "userId": 7, "senderId": 7, "receiverId": 8, **shared}
     ids |= {"session_id": session, "sessionId": session, "sessionIds": [session, "x"]}
+    ids |= {
+        "username": ACCOUNT["username"],
+        "note_id": caller("POST", "/api/v1/notes", NOTE).json["id"],
+    }
+    ids["number"] = caller("POST", POOL, INDEX).json["id"]
+    caller("POST", POOL, INDEX | {"indexId": "other"})
     form = {"file": (BytesIO(b"\x89PNG\r\n\x1a\n"), "x.png")}
     url = caller("POST", "/api/v1/upload", data=form).json["url"]
     *_, ids["file_id"], ids["name"] = url.split("/")
@@ -159,8 +197,10 @@ def test_no_answer_is_undocumented(operations, real, label):
             named = case.body if isinstance(case.body, dict) else {}
             for given_ids in (case.path_parameters, case.query, named):
                 given_ids.update({name: ids[name] for name in given_ids.keys() & ids.keys()})
-            if label == "POST /v1/auth/token":
+            if label in ("POST /v1/auth/token", f"POST {USERS}/login"):
                 case.body = ACCOUNT
+            if label.startswith((f"PUT {USERS}", f"DELETE {USERS}", f"POST {USERS}/{{")):
+                case.path_parameters["user_id"] = 1  # who has an account
             if "wait_s" in named:
                 named["wait_s"] = 0
         answer = case.call_and_validate(headers=caller.headers, checks=TRUE)

@@ -30,6 +30,8 @@ class Belongings:
     conversation: int
     message_session: str
     message: int  # in that
+    account: int
+    note: int
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,22 @@ TOLD = {"lastMessage": "x", "lastMessageTime": "2024-01-01T00:00:00"}
 OF_OWNER = f"?userId={OWNER}"
 BATCH = {"userId": int(OWNER)}
 
+POOL = "/api/admin/index-pool"
+NOTE = {"source": "x", "content": "x", "createdAt": "2026-01-09T10:00:00+08:00"}
+NO_NOTE = (404, {"error": "笔记不存在"})
+
+
+def administering(route: str, body: Any = None, why: str = "需要管理员权限") -> Attempt:
+    """A call for admins alone, on an account that somebody has made."""
+    path = route.partition(" ")[2].replace("<user_id>", "{theirs.account}")
+    return Attempt(route, path, (403, {"error": why}), body, admins=True)
+
+
 # What takes ids and is open to everybody, and why.
 OPEN = {
     "POST /api/v1/conversation/create_conversation": "takes nothing of those it names",
     "GET /api/v1/files/<file_id>/<name>": "whoever knows the path may see the file",
+    "GET /api/v1/users/<user_id>": "tells of others what all may see",
 }
 ATTEMPTS = [
     conversing("send_message", message_type="text", content=f"{SECRET} 1"),
@@ -148,6 +162,19 @@ ATTEMPTS = [
         ORDER,
         admins=True,
     ),
+    administering("PUT /api/v1/users/<user_id>", {"nickname": "x"}, "无权访问"),
+    administering("DELETE /api/v1/users/<user_id>", None, "无权访问"),
+    administering("POST /api/v1/users/<user_id>/enable"),
+    administering("POST /api/v1/users/<user_id>/disable"),
+    administering(f"POST {POOL}", {"indexId": "i", "categoryId": "c"}),
+    administering(f"POST {POOL}/batch", [{"indexId": "i", "categoryId": "c"}]),
+    administering(f"GET {POOL}/user/<user_id>"),
+    administering(f"POST {POOL}/assign/<user_id>"),
+    administering(f"POST {POOL}/release/<user_id>"),
+    Attempt("GET /api/v1/notes", "/api/v1/notes?before={theirs.note}", None),
+    Attempt("GET /api/v1/notes/<note_id>", "/api/v1/notes/{theirs.note}", NO_NOTE),
+    Attempt("PUT /api/v1/notes/<note_id>", "/api/v1/notes/{theirs.note}", NO_NOTE, {"title": "x"}),
+    Attempt("DELETE /api/v1/notes/<note_id>", "/api/v1/notes/{theirs.note}", NO_NOTE),
     managing("POST ", body={"userId1": int(OWNER), "userId2": 7003}),
     managing("GET ", OF_OWNER),
     managing("POST /query", body={"userId": int(OWNER)}),
@@ -260,8 +287,15 @@ def manage(caller: Any, text: str) -> tuple[str, int]:
     return str(made), int(found[0]["id"])
 
 
+def account(caller: Any, admin: Any, text: str) -> int:
+    """An account, which has an index of the pool."""
+    admin("POST", POOL, {"indexId": text, "categoryId": text})
+    new = {"username": text, "password": "password1"}
+    return int(caller("POST", "/api/v1/users", new).json["id"])
+
+
 @pytest.fixture
-def belongings() -> Callable[[Any, str], Belongings]:
+def belongings(app: Any, call_as: Callable[..., Any]) -> Callable[[Any, str], Belongings]:
     """Makes one of everything for a caller; a text stands in all of it."""
 
     def make(caller: Any, text: str) -> Belongings:
@@ -280,6 +314,8 @@ def belongings() -> Callable[[Any, str], Belongings]:
             chat,
             converse(caller, text),
             *manage(caller, text),
+            account=account(caller, call_as(app, "900", role="admin"), text),
+            note=caller("POST", "/api/v1/notes", NOTE | {"content": text}).json["id"],
         )
 
     return make
@@ -342,9 +378,11 @@ def test_the_owner_may(app, call_as, belongings, attempt):
     assert attempt.call(owner, theirs, theirs).status_code in (200, 201)
 
 
-@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.answer == NO_CHAT], ids=str)
+@pytest.mark.parametrize(
+    "attempt", [each for each in ATTEMPTS if each.answer in (NO_CHAT, NO_NOTE)], ids=str
+)
 def test_somebody_elses_looks_like_what_is_not_there(app, call_as, belongings, attempt):
     stranger = call_as(app, STRANGER)
-    nothing = Belongings("7003", "0" * 24, "0" * 24, 2**40, 2**40, "SESS_0", 2**40)
+    nothing = Belongings("7003", "0" * 24, "0" * 24, *[2**40] * 2, "SESS_0", *[2**40] * 3)
     answer = attempt.call(stranger, nothing, nothing)
     assert (answer.status_code, answer.json) == attempt.answer

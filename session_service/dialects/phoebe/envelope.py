@@ -12,8 +12,8 @@ from session_service.dialects.dialect import Dialect
 from session_service.errors import Forbidden, Invalid, NotFound, ServiceError
 from session_service.models import ADMIN
 
-USERS, INDEX_POOL = "/api/v1/users", "/api/admin/index-pool"
-PREFIXES = (USERS, INDEX_POOL)
+USERS, NOTES, INDEX_POOL = "/api/v1/users", "/api/v1/notes", "/api/admin/index-pool"
+PREFIXES = (USERS, NOTES, INDEX_POOL)
 MESSAGES: Mapping[str, str] = {
     "no_token": "未提供认证令牌",
     "bad_token": "认证令牌无效或已过期",
@@ -33,6 +33,7 @@ MESSAGES: Mapping[str, str] = {
     "no_such_index": "索引不存在",
     "no_index": "用户没有分配索引",
     "pool_empty": "没有可用的索引",
+    "no_such_note": "笔记不存在",
     "no_such_path": "路径不存在",
     "method_not_allowed": "方法不允许",
     "key_reused": "幂等键已用于另一条消息",

@@ -1,0 +1,1 @@
+"""What an answer may look up: indexes of a user's texts."""

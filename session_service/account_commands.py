@@ -74,7 +74,7 @@ def account_commands(
     @click.argument("user")
     @click.confirmation_option(prompt="Delete the account and all that is its own?")
     def delete_user(user: str) -> None:
-        """Delete USER (name, e-mail or id) with its sessions and chats, for good."""
+        """Delete USER (name, e-mail or id) with its sessions, chats and notes, for good."""
 
         def announced(account_id: int) -> None:
             click.echo(f"deleting the account {account_id}")  # to be repeated by its id alone

@@ -35,6 +35,7 @@ MAY_IMPORT = {
         "session_service.models",
     },
     "session_service.file_types": set(),
+    "session_service.knowledge": set(),
     "session_service.native": set(),
     "session_service.passwords": set(),
     "session_service.leash": set(),

@@ -66,28 +66,28 @@ class NewIndex(CamelCase):
     index_name = Name(200, allow_none=True, load_default=None)
 
 
-def new_note(title: int, content: int, comment: int) -> Schema:
+def new_note(title_limit: int, limit: int, comment_limit: int) -> Schema:
     """The body that brings a note; limits in characters."""
 
     class NewNote(CamelCase):
         source = Name(MOST_FOREIGN_ID, required=True)
-        title = Name(title, allow_none=True, load_default=None)
-        content = Text(content, required=True)
-        comment = Prose(comment, allow_none=True, load_default=None)
+        title = Name(title_limit, allow_none=True, load_default=None)
+        content = Text(limit, required=True)
+        comment = Prose(comment_limit, allow_none=True, load_default=None)
         tags = tag_list(load_default=None)
         created_at = ZonedMoment(required=True)
 
     return NewNote()
 
 
-def note_change(title: int, content: int, comment: int) -> Schema:
+def note_change(title_limit: int, limit: int, comment_limit: int) -> Schema:
     """The body that changes a note; limits in characters."""
 
     class NoteChange(CamelCase):
         source = Name(MOST_FOREIGN_ID)
-        title = Name(title, allow_none=True)
-        content = Text(content)
-        comment = Prose(comment, allow_none=True)
+        title = Name(title_limit, allow_none=True)
+        content = Text(limit)
+        comment = Prose(comment_limit, allow_none=True)
         tags = tag_list()
         created_at = ZonedMoment()
 

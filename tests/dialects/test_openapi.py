@@ -159,8 +159,9 @@ def real(app, call_as):
         "username": ACCOUNT["username"],
         "note_id": caller("POST", "/api/v1/notes", NOTE).json["id"],
     }
+    caller("POST", POOL, INDEX | {"indexId": "of somebody"})
+    caller("POST", f"{POOL}/assign/7")
     ids["number"] = caller("POST", POOL, INDEX).json["id"]
-    caller("POST", POOL, INDEX | {"indexId": "other"})
     form = {"file": (BytesIO(b"\x89PNG\r\n\x1a\n"), "x.png")}
     url = caller("POST", "/api/v1/upload", data=form).json["url"]
     *_, ids["file_id"], ids["name"] = url.split("/")

@@ -46,7 +46,7 @@ def add_pool_routes(dialect: Dialect, pool: IndexPool) -> None:
         failures=(*ADMINS, Conflict(code="index_taken")),
     )
     def add_index(body: dict[str, Any]) -> dict[str, Any]:
-        """添加索引 · Put an index into the pool; 400 where its `indexId` is in it."""
+        """添加索引 · Put an index into the pool; 400 where its indexId is in it."""
         check_admin()
         return show_index(pool.add(body["index_id"], body["category_id"], body["index_name"]))
 

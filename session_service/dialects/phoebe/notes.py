@@ -57,7 +57,7 @@ def add_note_routes(
     @dialect.arguments(words.NotesQuery(), location="query")
     @dialect.answers(200, words.NoteShown(many=True), example=[NOTE], failures=NO_INTEGER_ID)
     def list_notes(query: dict[str, Any]) -> list[dict[str, Any]]:
-        """笔记列表 · The caller's notes, newest first, or those that fit `q`, best first.
+        """笔记列表 · The caller's notes, newest first, or those that fit q, best first.
 
         `limit` and `before`, the id of the last note you have, give them page by page.
         """

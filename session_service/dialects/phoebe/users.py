@@ -173,7 +173,7 @@ def add_admin_routes(dialect: Dialect, accounts: Accounts) -> None:
     @dialect.arguments(words.UsersQuery(), location="query")
     @dialect.answers(200, many(words.PhoebeUser), example=[USER], failures=ADMINS)
     def list_users(query: dict[str, Any]) -> list[dict[str, Any]]:
-        """用户列表 · All users, by `keyword` (username, nickname, e-mail) or by `status`."""
+        """用户列表 · All users, by keyword (username, nickname, e-mail) or by status."""
         check_admin()
         found = accounts.all()
         if query["keyword"]:

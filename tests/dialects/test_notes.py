@@ -189,3 +189,15 @@ def test_notes_go_with_their_user(app, ask_as, mongo_uri, database_name):
         assert database[database_name]["notes"].count_documents({}) == 1
         assert client.delete(f"/api/v1/users/{user}", headers=headers).status_code == 200
         assert database[database_name]["notes"].count_documents({}) == 0
+
+
+def test_a_deletion_that_failed_half_way_is_ended_by_the_next(
+    app, ask_as, call_as, mongo_uri, database_name
+):
+    noted(ask_as(5))
+    admin = call_as(app, "900", role="admin")
+    with MongoClient(mongo_uri) as client:
+        database = client[database_name]
+        database["accounts"].insert_one({"_id": 5, "status": "deleted"})
+        assert admin("DELETE", "/api/v1/users/5").status_code == 404
+        assert database["notes"].count_documents({}) == 0

@@ -163,8 +163,10 @@ def add_user_routes(dialect: Dialect, accounts: Accounts, delete: Callable[[int]
         400 for the last active admin.
         """
         number = own(user_id)
-        accounts.by_id(number)
-        delete(number)
+        try:
+            accounts.by_id(number)
+        finally:  # ends what a deletion that failed half-way has left
+            delete(number)
         return {"message": DELETED, "id": number}
 
 

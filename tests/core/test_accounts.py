@@ -93,9 +93,8 @@ def interleave(seed: int, world: World, works: Sequence[Work], mishaps: float = 
 
 def test_who_registers_is_an_ordinary_account_with_the_next_id(house):
     first, second = house.register("alice"), house.register("bob")
-    assert first == Account(
-        1, "alice", "alice@example.com", password_hash="0 password", created_at=MORNING
-    )
+    times = {"created_at": MORNING, "updated_at": MORNING}
+    assert first == Account(1, "alice", "alice@example.com", password_hash="0 password", **times)
     assert (second.id, second.role, second.status) == (2, "user", "active")
     assert house.accounts.find("alice") == house.accounts.find("alice@example.com") == first
 

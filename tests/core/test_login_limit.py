@@ -250,6 +250,7 @@ class People:
     def __init__(self, *accounts: Account) -> None:
         self._accounts = {each.username: each for each in accounts}
         self.verified_for: list[Account | None] = []
+        self.logged_in: list[Account] = []
 
     def find(self, name: str) -> Account | None:
         return self._accounts.get(name.partition("@")[0])
@@ -257,6 +258,9 @@ class People:
     def verified(self, account: Account | None, password: str) -> bool:
         self.verified_for.append(account)
         return account is not None and account.username == password
+
+    def note_login(self, account: Account) -> None:
+        self.logged_in.append(account)
 
 
 ALICE, OFF = Account(1, "alice"), Account(2, "off", status="disabled")

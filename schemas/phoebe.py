@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from schemas.accounts import EmailAddress, Password, Username
-from schemas.fields import AnyText, CamelCase, Count, Name, Prose, Text, Vocabulary, Whole
+from schemas.fields import AnyText, CamelCase, Count, Name, Prose, Text, Vocabulary
 from schemas.times import ZonedMoment
 
 MOST_ID = 2**53 - 1
@@ -208,13 +208,3 @@ class PhoebeInvalid(PhoebeFailure):
     details = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata={"description": "reasons by field"}
     )
-
-
-def user_id() -> fields.Field[Any]:
-    """A user's id in a body."""
-    return Whole(1, MOST_ID, required=True)
-
-
-def many(of: Schema) -> Schema:
-    """A list of them."""
-    return type(of)(many=True)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import g
-from marshmallow import Schema
 
 import schemas.phoebe as words
 from session_service.core.accounts import Accounts, key_of
@@ -173,7 +172,7 @@ def add_user_routes(dialect: Dialect, accounts: Accounts, delete: Callable[[int]
 def add_admin_routes(dialect: Dialect, accounts: Accounts) -> None:
     @dialect.get(USERS)
     @dialect.arguments(words.UsersQuery(), location="query")
-    @dialect.answers(200, many(words.PhoebeUser), example=[USER], failures=ADMINS)
+    @dialect.answers(200, words.PhoebeUser(many=True), example=[USER], failures=ADMINS)
     def list_users(query: dict[str, Any]) -> list[dict[str, Any]]:
         """用户列表 · All users, by keyword (username, nickname, e-mail) or by status."""
         check_admin()
@@ -262,7 +261,3 @@ def named(account: Account, keyword: str) -> bool:
     part = key_of(keyword)
     names = (account.username, account.nickname, account.email)
     return any(part in key_of(each) for each in names if each)
-
-
-def many(schema: type[Schema]) -> Schema:
-    return schema(many=True)
